@@ -1,0 +1,45 @@
+"""Step of setup.sh: make the first admin, if there is none."""
+
+import getpass
+import os
+import secrets
+import sys
+
+from appdir import load_config, say, say_kept
+
+STEP = "admin"
+
+
+def ask_password():
+    """Return a new password, asked for twice on a terminal; None if the reader leaves it empty."""
+    while sys.stdin.isatty():
+        password = getpass.getpass("Password for the user admin (empty: make one): ")
+        if not password:
+            break
+        if getpass.getpass("The same again: ") == password:
+            return password
+        print("They differ; once more.")
+    return None
+
+
+def main():
+    """Make the user admin with the administrator role, unless some user has that role."""
+    app = load_config().get_app()
+    auth = app.get_auth_handler()
+    with app.short_session(commit=True) as session:
+        role = auth.get_role_administrator(session)
+        if role.users:
+            say_kept(STEP, "there is an admin")
+            return
+        password = os.environ.get("ADMIN_PASSWORD") or ask_password()
+        shown = password or secrets.token_urlsafe(12)
+        user = auth.make_user(session=session, username="admin")
+        auth.set_user_password(user, shown)
+        user.roles.append(role)
+    if password:
+        say(STEP, "user admin made, with your password")
+    else:
+        say(STEP, f"user admin made, with password {shown} - shown only now")
+
+
+main()

@@ -1,0 +1,33 @@
+"""Step of setup.sh: keep config and scripts in git, as `copier update` needs it."""
+
+import shutil
+import subprocess
+
+from appdir import APPDIR, fail, say, say_kept
+
+STEP = "git"
+IDENTITY = {"user.name": "appdir", "user.email": "appdir@localhost"}
+
+
+def git(*args, check=True):
+    """Run git in the app dir and return the finished process, with its output as text."""
+    return subprocess.run(["git", *args], cwd=APPDIR, check=check, capture_output=True, text=True)
+
+
+def main():
+    """Make a repository and its first commit, unless the app dir is in one already."""
+    if not shutil.which("git"):
+        fail(STEP, "git is missing; install it and run setup.sh again")
+    if git("check-ignore", "--quiet", ".copier-answers.yml", check=False).returncode != 1:
+        git("init", "--quiet", "--initial-branch=main")
+    if git("cat-file", "-e", "HEAD:./.copier-answers.yml", check=False).returncode == 0:
+        say_kept(STEP, "config and scripts are in git")
+        return
+    unset = [key for key in IDENTITY if git("config", key, check=False).returncode]
+    identity = [part for key in unset for part in ("-c", f"{key}={IDENTITY[key]}")]
+    git("add", "--all", ".")
+    git(*identity, "commit", "--quiet", "--message", "Render the app dir", "--", ".")
+    say(STEP, "config and scripts committed; secrets, data and logs are left out")
+
+
+main()

@@ -1,0 +1,1 @@
+"""Yours. Luigi tasks of this app; `copier update` never changes a file in this folder."""

@@ -1,0 +1,140 @@
+"""Real app dirs for the tests: an env with the real packages, rendered, set up, served."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from real.web import Web
+
+UV = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
+# taken before the tests move HOME, so that each package is fetched once
+UV_CACHE = subprocess.run([UV, "cache", "dir"], capture_output=True, text=True).stdout.strip()
+ADMIN = ("admin", "s3cret-Test")
+KINDS = {
+    "tailbone": {"framework": "rattail"},
+    "wuttaweb": {"framework": "wutta"},
+    "sideshow": {"framework": "wutta", "app_package": "sideshow", "web_app": "egg:Sideshow"},
+    "wutta-demo": {"framework": "wutta", "web_app": "egg:wutta-demo"},
+}
+
+
+def free_port():
+    """Return a TCP port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@contextlib.contextmanager
+def running(command, log, ready, cwd=None, env=None, seconds=90):
+    """Run a server for as long as the `with` lasts; its whole process group ends with it.
+
+    `log` is the file for its output, shown when the test fails. `ready()` says whether it
+    answers; if it does not within `seconds`, or the server ends by itself, that is a
+    RuntimeError.
+    """
+    with open(log, "wb") as output:
+        process = subprocess.Popen(
+            list(map(str, command)), stdout=output, stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL, cwd=cwd, env=env, start_new_session=True,
+        )  # fmt: skip
+    try:
+        limit = time.monotonic() + seconds
+        while not ready():
+            if process.poll() is not None:
+                raise RuntimeError(f"{command[0]} ended with exit code {process.returncode}")
+            if time.monotonic() > limit:
+                raise RuntimeError(f"{command[0]} does not answer after {seconds} s")
+            time.sleep(0.1)
+        yield process
+    except BaseException:
+        print(f"--- {log}\n{Path(log).read_text(errors='replace')[-8000:]}")
+        raise
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(20)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def listens(port):
+    """Return whether somebody listens on a TCP port of 127.0.0.1."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+@dataclass
+class App:
+    """An app dir in its env."""
+
+    env: Path
+    port: int
+    output: str = field(default="", init=False)
+
+    @property
+    def dir(self):
+        """The app dir."""
+        return self.env / "app"
+
+    def run(self, *command, check=True, input=None, **environment):
+        """Run a command in the app dir, with more environment variables, and return the process.
+
+        Its output is text, stdout and stderr in one.  With `check`, an exit code that is
+        not 0 is an AssertionError that shows the output.
+        """
+        done = subprocess.run(
+            list(map(str, command)), cwd=self.dir, env=os.environ | environment, text=True, input=input or "",
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace",
+        )  # fmt: skip
+        assert not check or done.returncode == 0, f"{command} gave {done.returncode}:\n{done.stdout}"
+        return done
+
+    def setup(self, *options, **environment):
+        """Run setup.sh with the admin's password of the tests, and return what it printed."""
+        environment.setdefault("ADMIN_PASSWORD", ADMIN[1])
+        self.output = self.run("./setup.sh", *options, **environment).stdout
+        return self.output
+
+    @contextlib.contextmanager
+    def serve(self, config="web.conf", port=None):
+        """Serve the app while the `with` lasts; gives a Web session with nobody logged in."""
+        web = Web(f"http://127.0.0.1:{port or self.port}")
+
+        def ready():
+            try:
+                return web.get("/").status < 600
+            except (urllib.error.URLError, ConnectionError):
+                return False
+
+        command = [self.env / "bin/pserve", f"file+ini:{self.dir / config}"]
+        with running(command, self.env / f"{config}.out", ready, cwd="/"):
+            yield Web(web.base)
+
+
+def make_app(render, folder, python="3.11", **answers):
+    """Make an env at `folder` with the packages that the app dir asks for, and render the app dir."""
+    port = free_port()
+    answers = {"web_port": str(port), "web_api_port": str(free_port())} | answers
+    uv("venv", "--quiet", "--seed", "--python", python, folder)
+    app = App(folder, int(answers["web_port"]))
+    render(app.dir, **answers)
+    uv("pip", "install", "--quiet", "--python", folder / "bin/python", "-r", app.dir / "requirements.txt")
+    return app
+
+
+def uv(*args):
+    """Run uv, which makes envs in seconds; an error shows what it printed."""
+    environment = os.environ | {"UV_PYTHON_DOWNLOADS": "never", "UV_CACHE_DIR": UV_CACHE}
+    done = subprocess.run([UV, *map(str, args)], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, f"uv {args}:\n{done.stderr}"

@@ -1,0 +1,177 @@
+"""A real browser without internet: headless Chromium that reaches 127.0.0.1 only.
+
+Needs Debian's packages chromium and chromium-driver, and selenium from PyPI:
+
+    if reason := browser.unavailable():
+        pytest.skip(reason)
+    with browser.Browser() as b:
+        b.login("http://127.0.0.1:8080", "admin", password, shot=folder / "login.png")
+        b.become_root("http://127.0.0.1:8080", "admin")
+        b.visit("http://127.0.0.1:8080/roles/", "Administrator", shot=folder / "r.png")
+
+Each page is checked: no request failed, none went to another host, no script error.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.wait import WebDriverWait
+
+SECONDS = 20
+FLAGS = [
+    "--headless=new",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+    "--no-proxy-server",
+    # Chromium's own calls home, which would only fail here
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+    "--no-first-run",
+    # small machines and containers
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+]
+# what each of the five files brings to a page, as a script that finds it there
+LIBRARIES = {
+    "Vue": "window.Vue",
+    "vue-resource": "window.Vue && Vue.http",
+    "Buefy": "window.Buefy",
+    "Font Awesome": "window.FontAwesome",
+    "Buefy's style": "getComputedStyle(document.querySelector('nav.navbar')).display == 'flex'",
+}
+
+
+def unavailable() -> str:
+    """Why no browser can be started here, or an empty string."""
+    absent = [name for name in ("chromium", "chromedriver") if not shutil.which(name)]
+    if not absent:
+        return ""
+    return f"no {' and no '.join(absent)}: apt-get install chromium chromium-driver"
+
+
+class Browser:
+    """One browser session with empty cookies and cache."""
+
+    def __init__(self):
+        options = webdriver.ChromeOptions()
+        options.binary_location = shutil.which("chromium")
+        for flag in FLAGS:
+            options.add_argument(flag)
+        if os.getuid() == 0:  # Chromium's sandbox refuses root
+            options.add_argument("--no-sandbox")
+        options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+        service = webdriver.ChromeService(shutil.which("chromedriver"))
+        self.driver = webdriver.Chrome(options, service)
+        self.driver.set_page_load_timeout(SECONDS)
+        self.driver.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": 1280, "height": 800, "deviceScaleFactor": 1, "mobile": False},
+        )
+        self.urls = {}  # of all requests so far, by the browser's request ID
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.driver.quit()
+
+    def login(self, base: str, user: str, password: str, shot: Path | None = None):
+        """Log in as a person does: see the form, type into it, press Enter."""
+        self.driver.get(f"{base}/login")
+        self.check(base)
+        for library, script in LIBRARIES.items():
+            assert self.driver.execute_script(f"return !!({script})"), f"no {library} on the page"
+        name, secret = self.field("username"), self.field("password")
+        self.save(shot)
+        name.send_keys(user)
+        secret.send_keys(password, Keys.ENTER)
+        self.wait(
+            lambda driver: driver.current_url != f"{base}/login",
+            f"still on the login page after logging in as {user}",
+        )
+        self.see(user)
+        self.check(base)
+
+    def become_root(self, base: str, user: str):
+        """Take the rights that an administrator has only on request, by the menu."""
+        self.driver.get(f"{base}/")
+        menu = self.driver.find_element(By.XPATH, f"//nav//a[normalize-space()='{user}']")
+        ActionChains(self.driver).move_to_element(menu).perform()
+        self.see("Become root")
+        self.driver.find_element(By.PARTIAL_LINK_TEXT, "Become root").click()
+        self.see("elevated to 'root'")
+        self.check(base)
+
+    def visit(self, url: str, text: str, shot: Path | None = None):
+        """Open a page; the text must stand on it where one can see it."""
+        self.driver.get(url)
+        self.check(url)
+        landed, title = self.driver.current_url, self.driver.title
+        assert landed == url, f"{url} led to {landed}"
+        # WuttaWeb sends these two with status 200
+        assert not title.endswith(("Not Found", "Access Denied")), f"{url}: {title}"
+        self.see(text)
+        self.save(shot)
+
+    def field(self, name: str):
+        """The input of that name, which must be visible: displayed and with a size."""
+
+        def visible(driver):
+            found = driver.find_elements(By.NAME, name)
+            shown = [f for f in found if f.is_displayed() and f.size["width"] > 50]
+            return shown and shown[0]
+
+        return self.wait(visible, f"no visible input {name!r}")
+
+    def see(self, text: str):
+        """Wait until the page shows the text; what is hidden does not count."""
+        shown = "return document.body ? document.body.innerText : ''"
+        self.wait(lambda driver: text in driver.execute_script(shown), f"no visible {text!r}")
+
+    def wait(self, condition, message: str):
+        """Wait until the condition gives something true, and return that."""
+        return WebDriverWait(self.driver, SECONDS).until(condition, f"{message} at {self.driver.current_url}")
+
+    def save(self, shot: Path | None):
+        """Write a picture of what the window shows, 1280x800."""
+        if shot:
+            shot.write_bytes(self.driver.get_screenshot_as_png())
+
+    def check(self, base: str):
+        """No request since the last check failed or left the host; no script error."""
+        ready = "return document.readyState == 'complete'"
+        self.wait(lambda driver: driver.execute_script(ready), "not loaded")
+        problems = self.problems(urlsplit(base).netloc)
+        assert not problems, f"{self.driver.current_url}:\n" + "\n".join(problems)
+
+    def problems(self, host: str) -> list[str]:
+        """List what went wrong since the last call, one line each."""
+        found = []
+        for entry in self.driver.get_log("performance"):
+            event = json.loads(entry["message"])["message"]
+            about = event["params"]
+            match event["method"]:
+                case "Network.requestWillBeSent":
+                    url = self.urls[about["requestId"]] = about["request"]["url"]
+                    parts = urlsplit(url)
+                    if parts.scheme not in ("data", "blob") and parts.netloc != host:
+                        found.append(f"another host: {url}")
+                case "Network.responseReceived":
+                    status, url = about["response"]["status"], about["response"]["url"]
+                    if status >= 400:
+                        found.append(f"status {status}: {url}")
+                case "Network.loadingFailed":
+                    url = self.urls.get(about["requestId"])
+                    found.append(f"{about['errorText']}: {url}")
+        for entry in self.driver.get_log("browser"):
+            if entry["level"] == "SEVERE":
+                found.append(f"console: {entry['message']}")
+        return found

@@ -1,0 +1,75 @@
+"""Fixtures for tests with the real software: databases, and app dirs that are set up once per run."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from real.apps import KINDS, free_port, listens, make_app, running
+
+POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+
+
+def require(found, what, package):
+    """Skip the test aloud if something of the system is missing; in CI that is a failure."""
+    if not found:
+        message = f"{what} is missing; install it with: apt-get install {package}"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory):
+    """A function that makes a PostgreSQL database and returns its URL, with a password full of traps."""
+    require(POSTGRES, "PostgreSQL", "postgresql")
+    folder, port = tmp_path_factory.mktemp("postgresql"), free_port()
+    as_owner = []
+    if os.getuid() == 0:  # initdb refuses to run as root
+        for parent in [folder, *folder.parents[:2]]:
+            parent.chmod(0o755)
+        shutil.chown(folder, "postgres", "postgres")
+        as_owner = ["runuser", "-u", "postgres", "--"]
+    password = "p@ss/w%r'd\"41"
+    (folder.parent / f"{folder.name}.pw").write_text(password)
+    initdb = [*as_owner, POSTGRES[-1] / "initdb", "--pgdata", folder / "data", "--username", "poser",
+              "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C",
+              "--pwfile", folder.parent / f"{folder.name}.pw"]  # fmt: skip
+    (folder.parent / f"{folder.name}.pw").chmod(0o644)
+    subprocess.run(initdb, check=True, capture_output=True, cwd="/")
+    server = [*as_owner, POSTGRES[-1] / "postgres", "-D", folder / "data", "-k", folder, "-p", port,
+              "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]  # fmt: skip
+
+    def make_database(name):
+        psql = ["psql", "-h", "127.0.0.1", "-p", str(port), "-U", "poser", "-d", "postgres"]
+        subprocess.run(
+            [*psql, "-c", f'create database "{name}"'],
+            check=True, capture_output=True, env=os.environ | {"PGPASSWORD": password},
+        )  # fmt: skip
+        return f"postgresql://poser:{password}@127.0.0.1:{port}/{name}"
+
+    with running(server, folder.parent / f"{folder.name}.out", lambda: listens(port), cwd="/"):
+        yield make_database
+
+
+@pytest.fixture(scope="session")
+def app_of(render, tmp_path_factory, request):
+    """A function app_of(kind, database, python): an App of that kind, set up; made once per run.
+
+    `kind` is one of KINDS, `database` is sqlite or postgresql, `python` a version such as 3.11.
+    """
+    made = {}
+
+    def app_of(kind, database="sqlite", python="3.11"):
+        key = (kind, database, python)
+        if key not in made:
+            folder = tmp_path_factory.mktemp("-".join(key)) / "poser"
+            app = make_app(render, folder, python, **KINDS[kind])
+            url = {}
+            if database == "postgresql":
+                make_database = request.getfixturevalue("postgresql")
+                url["DATABASE_URL"] = make_database(folder.parent.name)
+            app.setup(**url)
+            made[key] = app
+        return made[key]
+
+    return app_of

@@ -1,0 +1,38 @@
+"""What tests share beside fixtures: the questions, git, and a look at all files of a folder."""
+
+import subprocess
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+
+
+class YamlWithIncludes(yaml.SafeLoader):
+    """Reads copier.yml, whose `!include FILE` names a YAML file beside it."""
+
+
+YamlWithIncludes.add_constructor("!include", lambda loader, node: yaml.safe_load((ROOT / node.value).read_text()))
+
+
+def questions():
+    """Return the questions of copier.yml that can be answered: a dict of their settings by name."""
+    entries = yaml.load((ROOT / "copier.yml").read_text(), Loader=YamlWithIncludes)
+    return {
+        name: entry for name, entry in entries.items() if not name.startswith("_") and entry.get("when") is not False
+    }
+
+
+def git(*args, cwd):
+    """Run git in the folder `cwd` and return what it prints; raise CalledProcessError if it fails."""
+    done = subprocess.run(["git", *map(str, args)], cwd=cwd, check=True, capture_output=True, text=True)
+    return done.stdout
+
+
+def files(folder):
+    """Return all files below a folder but those of git: {relative path: (mode, bytes)}."""
+    return {
+        path.relative_to(folder).as_posix(): (path.stat().st_mode & 0o777, path.read_bytes())
+        for path in sorted(Path(folder).rglob("*"))
+        if path.is_file() and ".git" not in path.relative_to(folder).parts
+    }
