@@ -1,0 +1,64 @@
+"""The rendered app dir: its tree, its parts, and that nothing in it depends on place or time."""
+
+import re
+
+import pytest
+from support import files, questions
+
+MANUAL = """
+data data/batches data/batches/inventory data/batches/vendor_catalog data/batches/vendor_invoice data/exports
+data/exports/instacart_product_export data/exports/report_output data/templates data/upgrades data/uploads log luigi
+luigi/log luigitasks sessions sessions/data sessions/lock work work/csv work/generated-projects work/user-files
+""".split()
+ANSWERS = [
+    {},
+    {"framework": "wutta"},
+    {"app_package": "poser", "web_api": True, "datasync": True, "filemon": True, "send_mail": True},
+    {"reverse_proxy": "https", "url_prefix": "/shop", "sessions": "redis", "offline_assets": False},
+    {"batch_types": [], "export_types": [], "overnight": []},
+    {part: False for part in ("batches", "exports", "uploads", "luigi", "work", "offline_assets")},
+    {"framework": "wutta", "batches": False, "luigi": False, "work": False, "sessions": "database"},
+]
+
+
+def folders(app):
+    """Return the folders below an app dir, as relative paths."""
+    return {path.relative_to(app).as_posix() for path in app.rglob("*") if path.is_dir()}
+
+
+def test_tree_of_the_manual(render, tmp_path):
+    app = render(tmp_path / "poser/app")
+    assert len(MANUAL) == 22
+    assert set(MANUAL) <= folders(app)
+    for folder in folders(app):
+        assert list((app / folder).iterdir()), f"{folder} is empty, git and backups would lose it"
+
+
+@pytest.mark.parametrize("answers", ANSWERS)
+def test_readme_tells_of_each_folder(render, tmp_path, answers):
+    app = render(tmp_path / "poser/app", **answers)
+    table = re.findall(r"^\| `([a-z_/-]+)` \|", (app / "README.md").read_text(), re.MULTILINE)
+    inside = ("poser/", "lib/")
+    assert set(table) == {folder for folder in folders(app) if not folder.startswith(inside)}
+    assert len(table) == len(set(table))
+
+
+@pytest.mark.parametrize("answers", ANSWERS)
+def test_same_answers_same_bytes(render, tmp_path, answers):
+    first = render(tmp_path / "poser/app", app_name="poser", **answers)
+    second = render(tmp_path / "elsewhere/other name", app_name="poser", **answers)
+    assert files(first) == files(second)
+    assert not [name for name, (_, data) in files(first).items() if str(tmp_path).encode() in data]
+
+
+@pytest.mark.parametrize("part", [name for name, entry in questions().items() if entry["type"] == "bool"])
+def test_each_switch_changes_something(render, tmp_path, part):
+    on = files(render(tmp_path / "on", app_name="poser", **{part: True}))
+    off = files(render(tmp_path / "off", app_name="poser", **{part: False}))
+    assert {name for name in on | off if on.get(name) != off.get(name)} > {".copier-answers.yml"}
+
+
+def test_wutta_is_not_asked_for_parts_it_lacks(render, tmp_path):
+    answers = (render(tmp_path / "app", app_name="poser", framework="wutta") / ".copier-answers.yml").read_text()
+    for name in ("exports", "export_types", "uploads", "web_api", "web_api_port", "datasync", "filemon"):
+        assert f"\n{name}:" not in answers
