@@ -5,18 +5,22 @@ import re
 import pytest
 from support import files, questions
 
-MANUAL = """
-data data/batches data/batches/inventory data/batches/vendor_catalog data/batches/vendor_invoice data/exports
-data/exports/instacart_product_export data/exports/report_output data/templates data/upgrades data/uploads log luigi
-luigi/log luigitasks sessions sessions/data sessions/lock work work/csv work/generated-projects work/user-files
-""".split()
+MANUAL = {
+    "data": ["batches", "exports", "templates", "upgrades", "uploads"],
+    "data/batches": ["inventory", "vendor_catalog", "vendor_invoice"],
+    "data/exports": ["instacart_product_export", "report_output"],
+    "luigi": ["log"],
+    "sessions": ["data", "lock"],
+    "work": ["csv", "generated-projects", "user-files"],
+    ".": ["data", "log", "luigi", "luigitasks", "sessions", "work"],
+}
 ANSWERS = [
     {},
     {"framework": "wutta"},
     {"app_package": "poser", "web_api": True, "datasync": True, "filemon": True, "send_mail": True},
     {"reverse_proxy": "https", "url_prefix": "/shop", "sessions": "redis", "offline_assets": False},
     {"batch_types": [], "export_types": [], "overnight": []},
-    {part: False for part in ("batches", "exports", "uploads", "luigi", "work", "offline_assets")},
+    dict.fromkeys(("batches", "exports", "uploads", "luigi", "work", "offline_assets"), False),
     {"framework": "wutta", "batches": False, "luigi": False, "work": False, "sessions": "database"},
 ]
 
@@ -28,8 +32,9 @@ def folders(app):
 
 def test_tree_of_the_manual(render, tmp_path):
     app = render(tmp_path / "poser/app")
-    assert len(MANUAL) == 22
-    assert set(MANUAL) <= folders(app)
+    manual = {f"{parent}/{name}".removeprefix("./") for parent, names in MANUAL.items() for name in names}
+    assert len(manual) == 22
+    assert manual <= folders(app)
     for folder in folders(app):
         assert list((app / folder).iterdir()), f"{folder} is empty, git and backups would lose it"
 

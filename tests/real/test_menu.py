@@ -1,0 +1,40 @@
+"""No entry of the menu leads an admin to an error."""
+
+import pytest
+from real.apps import ADMIN
+from real.menu_walk import walk
+
+# faults of upstream that no rendered file can mend, as (kind, path, reason): none
+KNOWN_FAULTS = []
+MUST_BE_THERE = {
+    "tailbone": [
+        "/batch/inventory/",
+        "/vendors/catalogs/",
+        "/vendors/invoices/",
+        "/instacart/product-exports/",
+        "/reports/generated/",
+        "/generated-projects/new",
+        "/luigi/",
+        "/upgrades/",
+        "/users/",
+        "/roles/",
+        "/appinfo/",
+    ],
+    "wuttaweb": ["/appinfo/", "/users/", "/roles/", "/upgrades/", "/people/", "/email/settings/"],
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "database", "least"),
+    [("tailbone", "sqlite", 120), ("tailbone", "postgresql", 120), ("wuttaweb", "sqlite", 20)],
+)
+def test_every_entry_answers(app_of, kind, database, least):
+    with app_of(kind, database).serve() as web:
+        web.login(*ADMIN)
+        web.become_root()
+        found = walk(web)
+    known = [path for of, path, _ in KNOWN_FAULTS if of == kind]
+    failed = {path: status for path, status in found.items() if status != 200}
+    assert failed.keys() == set(known), failed
+    assert len(found) >= least
+    assert set(MUST_BE_THERE[kind]) <= found.keys()
