@@ -122,14 +122,19 @@ class App:
             yield Web(web.base)
 
 
-def make_app(render, folder, python="3.11", **answers):
-    """Make an env at `folder` with the packages that the app dir asks for, and render the app dir."""
+def make_app(render, folder, python="3.11", packages=True, **answers):
+    """Make an env at `folder`, render the app dir in it, and install the packages that it asks for.
+
+    Without `packages`, the env is there already, and stays as it is.
+    """
     port = free_port()
     answers = {"web_port": str(port), "web_api_port": str(free_port())} | answers
-    uv("venv", "--quiet", "--seed", "--python", python, folder)
+    if packages:
+        uv("venv", "--quiet", "--seed", "--python", python, folder)
     app = App(folder, int(answers["web_port"]))
     render(app.dir, **answers)
-    uv("pip", "install", "--quiet", "--python", folder / "bin/python", "-r", app.dir / "requirements.txt")
+    if packages:
+        uv("pip", "install", "--quiet", "--python", folder / "bin/python", "-r", app.dir / "requirements.txt")
     return app
 
 

@@ -1,0 +1,222 @@
+"""setup.sh: each step does only what is missing, keeps secrets, and says plainly what is wrong."""
+
+import os
+import pty
+import re
+import select
+import shutil
+import stat
+import subprocess
+import time
+
+import pytest
+from real.apps import ADMIN, KINDS, make_app
+from support import files, git
+
+
+@pytest.fixture(scope="module")
+def app(render, tmp_path_factory):
+    """A WuttaWeb app that is rendered, with its packages, but not set up."""
+    return make_app(render, tmp_path_factory.mktemp("setup") / "poser", **KINDS["wuttaweb"])
+
+
+@pytest.fixture
+def fresh(app):
+    """The same app, with nothing of an earlier setup left in it."""
+    for name in ("secrets.conf", ".git", "data/poser.sqlite"):
+        path = app.dir / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    (app.dir / "log/wutta.log").unlink(missing_ok=True)
+    return app
+
+
+def mode(path):
+    """Return the permission bits of a path."""
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def read_until(terminal, word):
+    """Return what a terminal shows (bytes) until `word` comes, or until its program ends."""
+    shown = b""
+    while word not in shown:
+        assert select.select([terminal], [], [], 60)[0], f"nothing more came after: {shown.decode()}"
+        try:
+            shown += os.read(terminal, 4096)
+        except OSError:  # how Linux says that the program has closed its terminal
+            break
+    return shown
+
+
+def test_second_run_changes_nothing(fresh):
+    assert "Ready" in fresh.setup()
+    before = {name: found for name, found in files(fresh.dir).items() if not name.startswith("log/")}
+    commit = git("rev-parse", "HEAD", cwd=fresh.dir)
+    assert fresh.setup("--quiet") == ""
+    assert {name: found for name, found in files(fresh.dir).items() if not name.startswith("log/")} == before
+    assert git("rev-parse", "HEAD", cwd=fresh.dir) == commit
+    assert git("status", "--porcelain", cwd=fresh.dir) == ""
+
+
+def test_app_dir_is_closed_to_others(fresh):
+    fresh.dir.chmod(0o755)
+    fresh.setup()
+    assert mode(fresh.dir) & 0o007 == 0
+    assert mode(fresh.dir / "secrets.conf") == 0o600
+
+
+def test_first_commit_has_no_secret_and_no_data(fresh):
+    output = fresh.setup(ADMIN_PASSWORD="")
+    password = re.search(r"with password (\S+)", output)[1]
+    secret = re.search(r"secret = (\w+)", (fresh.dir / "secrets.conf").read_text())[1]
+    tracked = git("ls-files", cwd=fresh.dir).split()
+    assert {"wutta.conf", "setup.sh", ".copier-answers.yml"} <= set(tracked)
+    assert not [name for name in tracked if re.match("data|log|sessions|work|secrets", name)]
+    history = git("log", "--patch", cwd=fresh.dir)
+    logs = "".join(path.read_text() for path in (fresh.dir / "log").glob("*.log"))
+    for word in (password, secret):
+        assert word not in history + logs
+
+
+def test_made_password_opens_the_app(fresh):
+    password = re.search(r"with password (\S+)", fresh.setup(ADMIN_PASSWORD=""))[1]
+    with fresh.serve() as web:
+        assert ADMIN[0] in web.login(ADMIN[0], password).text
+    with fresh.serve() as web:
+        assert "Invalid" in web.login(ADMIN[0], "wrong").text or web.get("/users/").url.endswith("/login")
+
+
+@pytest.mark.parametrize("step", ["secrets", "assets", "database", "admin", "git"])
+def test_goes_on_after_a_step_that_was_cut_off(fresh, step):
+    """Each step may end half way: what it made so far is there, the rest comes on the next run."""
+    script = fresh.dir / f"lib/setup_{step}.py"
+    text = script.read_text()
+    script.write_text("raise SystemExit(1)\n")
+    assert fresh.run("./setup.sh", check=False).returncode == 1
+    script.write_text(text)
+    assert "Ready" in fresh.setup()
+    assert git("status", "--porcelain", cwd=fresh.dir) == ""
+
+
+def test_killed_setup_runs_again(fresh):
+    """Kill the whole setup at many points of time; then it must come to a good end."""
+    for delay in (0.3, 0.6, 0.9, 1.2, 1.5, 1.8, 2.1, 2.4, 2.7, 3.0):
+        process = subprocess.Popen(
+            ["./setup.sh"], cwd=fresh.dir, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        time.sleep(delay)
+        os.killpg(process.pid, 9)
+        process.wait()
+    assert "Ready" in fresh.setup()
+    assert "Ready" in fresh.setup()
+    assert git("status", "--porcelain", cwd=fresh.dir) == ""
+    assert git("fsck", cwd=fresh.dir) == ""
+
+
+def test_database_url_with_traps_is_asked_for_without_echo(fresh, postgresql):
+    """The URL comes by a prompt, as it would from a person, and is not shown."""
+    url = postgresql("asked")
+    pid, terminal = pty.fork()
+    if not pid:
+        os.chdir(fresh.dir)
+        os.execve("./setup.sh", ["./setup.sh", "--ask-database"], os.environ | {"ADMIN_PASSWORD": ADMIN[1]})
+    shown = read_until(terminal, b"not shown")
+    os.write(terminal, url.encode() + b"\n")
+    shown += read_until(terminal, b"Ready")
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, shown.decode()
+    assert b"Ready" in shown
+    password = url.split(":")[2].rsplit("@", 1)[0]
+    assert password.encode() not in shown
+    assert password not in "".join(path.read_text() for path in (fresh.dir / "log").glob("*.log"))
+    with fresh.serve() as web:
+        assert ADMIN[0] in web.login(*ADMIN).text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nonsense",
+        "postgresql://poser:S3cret@127.0.0.1:1/poser",
+        "oracle://poser:S3cret@127.0.0.1/poser",
+        "postgresql://poser:S3cret@127.0.0.1:port/poser",
+    ],
+)
+def test_bad_database_url_writes_nothing(fresh, url):
+    done = fresh.run("./setup.sh", check=False, DATABASE_URL=url)
+    assert done.returncode == 1
+    assert "FAILED" in done.stdout.splitlines()[-1]
+    assert "S3cret" not in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not (fresh.dir / "secrets.conf").exists()
+
+
+def test_broken_secrets_are_left_alone(fresh):
+    (fresh.dir / "secrets.conf").write_text("no section\n")
+    done = fresh.run("./setup.sh", check=False)
+    assert done.returncode == 1
+    assert "secrets.conf" in done.stdout.splitlines()[-1]
+    assert (fresh.dir / "secrets.conf").read_text() == "no section\n"
+
+
+def test_secrets_keep_what_is_there(fresh):
+    fresh.setup()
+    text = (fresh.dir / "secrets.conf").read_text()
+    (fresh.dir / "secrets.conf").write_text(re.sub("beaker.session.secret.*\n", "", text) + "[mine]\nkey = value\n")
+    fresh.setup()
+    again = (fresh.dir / "secrets.conf").read_text()
+    assert "[mine]\nkey = value\n" in again
+    assert again.count("beaker.session.secret") == again.count("default.url") == 1
+
+
+def test_outside_an_env(fresh, tmp_path):
+    shutil.copytree(fresh.dir, tmp_path / "app", symlinks=True)
+    done = subprocess.run([tmp_path / "app/setup.sh"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("setup.sh: ")
+    assert "virtualenv" in done.stderr
+
+
+def test_path_that_upstream_cannot_read(render, tmp_path):
+    (tmp_path / "two words/bin").mkdir(parents=True)
+    (tmp_path / "two words/bin/python").symlink_to("/bin/false")
+    app = render(tmp_path / "two words/app", app_name="poser")
+    done = subprocess.run([app / "setup.sh"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "two words" in done.stderr
+    assert not (app / "secrets.conf").exists()
+
+
+def test_damaged_asset_is_replaced(fresh):
+    fresh.setup()
+    (fresh.dir / "data/libcache/vue-2.6.14.min.js").write_text("damaged")
+    assert "1 files put" in fresh.setup()
+    assert (fresh.dir / "data/libcache/vue-2.6.14.min.js").stat().st_size > 90_000
+
+
+def test_assets_without_network_say_what_to_do(fresh, tmp_path):
+    shutil.rmtree(fresh.dir / "data/libcache")
+    done = fresh.run("./setup.sh", check=False, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(tmp_path))
+    assert done.returncode == 1
+    assert "PIP_FIND_LINKS" in done.stdout.splitlines()[-1]
+    fresh.setup()
+
+
+def test_moved_app_dir_runs(render, tmp_path):
+    """Two envs of the same kind: an app dir moves from one to the other, with its users."""
+    old = make_app(render, tmp_path / "old", **KINDS["wuttaweb"])
+    old.setup()
+    new = make_app(render, tmp_path / "new", **KINDS["wuttaweb"])
+    shutil.rmtree(new.dir)
+    old.dir.rename(new.dir)
+    new.port = old.port
+    assert new.setup("--quiet") == ""
+    with new.serve() as web:
+        assert ADMIN[0] in web.login(*ADMIN).text
+
+
+def test_bare_env_gets_its_packages(render, tmp_path):
+    """From an env that holds only pip: setup.sh installs, and the app runs; no env is active."""
+    subprocess.run(["python3", "-m", "venv", tmp_path / "poser"], check=True)
+    app = make_app(render, tmp_path / "poser", packages=False, framework="wutta", luigi=False, app_name="poser")
+    assert "installing requirements.txt" in app.setup(PATH="/usr/bin:/bin")
+    with app.serve() as web:
+        assert ADMIN[0] in web.login(*ADMIN).text
