@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -81,6 +82,12 @@ class App:
     env: Path
     port: int
     output: str = field(default="", init=False)
+    server: subprocess.Popen | None = field(default=None, init=False)
+
+    @classmethod
+    def at(cls, env):
+        """Return the app that is in the folder app/ of an env, with the port of its web.conf."""
+        return cls(env, int(re.search(r"^port = (\d+)$", (env / "app/web.conf").read_text(), re.MULTILINE)[1]))
 
     @property
     def dir(self):
@@ -118,8 +125,13 @@ class App:
                 return False
 
         command = [self.env / "bin/pserve", f"file+ini:{self.dir / config}"]
-        with running(command, self.env / f"{config}.out", ready, cwd="/"):
+        with running(command, self.env / f"{config}.out", ready, cwd="/") as self.server:
             yield Web(web.base)
+
+    def wait(self):
+        """Wait until the server ends, or somebody presses Ctrl-C."""
+        with contextlib.suppress(KeyboardInterrupt):
+            self.server.wait()
 
 
 def make_app(render, folder, python="3.11", packages=True, **answers):

@@ -90,6 +90,7 @@ class Browser:
         for library, script in LIBRARIES.items():
             assert self.driver.execute_script(f"return !!({script})"), f"no {library} on the page"
         name, secret = self.field("username"), self.field("password")
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'end'}); scrollBy(0, 120)", secret)
         self.save(shot)
         name.send_keys(user)
         secret.send_keys(password, Keys.ENTER)

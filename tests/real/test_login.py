@@ -1,5 +1,7 @@
 """Each framework and published app runs from a rendered app dir: on each database and Python."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from real.apps import ADMIN, KINDS
 
@@ -21,3 +23,15 @@ def test_admin_logs_in(app_of, kind, database, python):
         assert web.get("/users/").status == 200
     assert [path for path in app.dir.glob("sessions/data/**/*") if path.suffix == ".cache"]
     assert (app.dir / "log/web.log").stat().st_size
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_many_pages_at_once(app_of, kind, database):
+    """As a browser does, which loads a page's files at once, and as some users do."""
+    with app_of(kind, database).serve() as web, ThreadPoolExecutor(8) as users:
+        web.login(*ADMIN)
+        paths = ["/", "/users/"] * 60
+        found = list(users.map(lambda path: web.get(path), paths))
+    assert {page.status for page in found} == {200}
+    assert not [page.url for page in found if ADMIN[0] not in page.text]

@@ -5,6 +5,7 @@ Seen with Rattail 0.21.3, Tailbone 0.23.2 and WuttaWeb 0.36.2.
 
 from pyramid.events import NewRequest, NewResponse
 from rattail.poser import PoserHandler
+from tailbone.auth import TailboneSecurityPolicy
 from tailbone.db import Session
 from tailbone.grids import Grid
 from tailbone.views.members import MemberEquityPaymentView
@@ -20,6 +21,7 @@ def includeme(config):
     config.add_subscriber(forget_last_user, NewRequest)
     config.add_subscriber(tell_errors_apart, NewResponse)
     rattail_config = config.registry.settings["rattail_config"]
+    let_each_thread_have_its_session()
     let_own_code_be_listed(rattail_config)
     let_wuttaweb_pages_in(rattail_config)
     let_grid_skip_its_config()
@@ -43,6 +45,14 @@ def tell_errors_apart(event):
     failed = getattr(event.request, "exception", None)
     if failed and event.response.status_int == 200:
         event.response.status_int = 500
+
+
+def let_each_thread_have_its_session():
+    """Look up who is logged in by the database session of the request's own thread.
+
+    Tailbone keeps one session for all threads, which fails when pages load at once.
+    """
+    TailboneSecurityPolicy.db_session = property(lambda policy: Session(), lambda policy, session: None)
 
 
 class ShopPoserHandler(PoserHandler):

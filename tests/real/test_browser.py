@@ -1,0 +1,61 @@
+"""Pages work without internet: a browser that reaches 127.0.0.1 only shows them and logs in."""
+
+import os
+import urllib.parse
+
+import pytest
+from real import browser
+from real.apps import ADMIN, make_app
+from real.conftest import require
+from support import ROOT
+
+
+@pytest.fixture(autouse=True)
+def chromium():
+    """Chromium and its driver, or a skip that nobody misses."""
+    require(not browser.unavailable(), "Chromium", "chromium chromium-driver")
+
+
+def picture(kind, name):
+    """Return where a picture for the README goes, if PICTURES=1 asks to make them, else None."""
+    return ROOT / f"docs/{name}.png" if os.environ.get("PICTURES") and kind == "tailbone" else None
+
+
+@pytest.mark.parametrize("kind", ["tailbone", "wuttaweb"])
+def test_admin_logs_in_without_internet(app_of, kind):
+    with app_of(kind).serve() as web, browser.Browser() as window:
+        window.login(web.base, *ADMIN, shot=picture(kind, "login"))
+        window.become_root(web.base, ADMIN[0])
+        window.visit(web.base + "/users/", "admin", shot=picture(kind, "users"))
+
+
+def test_missing_file_is_noticed(app_of):
+    """The test above can fail: without one of the files, the browser says which."""
+    app = app_of("wuttaweb")
+    buefy = app.dir / "data/libcache/buefy-0.9.25.min.js"
+    hidden = buefy.rename(app.dir / "hidden.js")
+    try:
+        with app.serve() as web, browser.Browser() as window, pytest.raises(AssertionError, match="buefy"):
+            window.login(web.base, *ADMIN)
+    finally:
+        hidden.rename(buefy)
+
+
+@pytest.mark.parametrize("framework", ["rattail", "wutta"])
+def test_behind_a_url_prefix(render, tmp_path_factory, framework):
+    """With a prefix, all that a page loads is found below it too."""
+    app = make_app(render, tmp_path_factory.mktemp("prefix") / "poser",
+                   framework=framework, reverse_proxy="http", url_prefix="/shop")  # fmt: skip
+    app.setup()
+    with app.serve() as web, browser.Browser() as window:
+        window.login(web.base + "/shop", *ADMIN)
+
+
+@pytest.mark.parametrize("path", ["missing.js", "..%2f..%2fsecrets.conf", "../../secrets.conf", ""])
+def test_libcache_serves_nothing_else(app_of, path):
+    app = app_of("wuttaweb")
+    with app.serve() as web:
+        page = web.get("/libcache/" + path, Accept="text/html")
+    assert page.status == 404
+    assert str(app.dir) not in urllib.parse.unquote(page.text)
+    assert "beaker" not in page.text
