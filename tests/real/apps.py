@@ -18,6 +18,7 @@ from real.web import Web
 UV = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
 # taken before the tests move HOME, so that each package is fetched once
 UV_CACHE = subprocess.run([UV, "cache", "dir"], capture_output=True, text=True).stdout.strip()
+PYENV = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
 ADMIN = ("admin", "s3cret-Test")
 KINDS = {
     "tailbone": {"framework": "rattail"},
@@ -67,6 +68,14 @@ def running(command, log, ready, cwd=None, env=None, seconds=90):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def find_python(version):
+    """Return the path of a Python of a version such as 3.12 that runs on this machine, or None."""
+    name = f"python{version}"
+    found = [shutil.which(name), *PYENV.glob(f"versions/{version}.*/bin/{name}")]
+    works = (path for path in found if path and not subprocess.run([path, "-c", ""], capture_output=True).returncode)
+    return next(works, None)
 
 
 def listens(port):
@@ -142,7 +151,7 @@ def make_app(render, folder, python="3.11", packages=True, **answers):
     port = free_port()
     answers = {"web_port": str(port), "web_api_port": str(free_port())} | answers
     if packages:
-        uv("venv", "--quiet", "--seed", "--python", python, folder)
+        uv("venv", "--quiet", "--seed", "--python", find_python(python) or python, folder)
     app = App(folder, int(answers["web_port"]))
     render(app.dir, **answers)
     if packages:

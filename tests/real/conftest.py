@@ -3,10 +3,11 @@
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
-from real.apps import KINDS, free_port, listens, make_app, running
+from real.apps import KINDS, find_python, free_port, listens, make_app, running
 
 POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
@@ -22,33 +23,44 @@ def require(found, what, package):
 def postgresql(tmp_path_factory):
     """A function that makes a PostgreSQL database and returns its URL, with a password full of traps."""
     require(POSTGRES, "PostgreSQL", "postgresql")
-    folder, port = tmp_path_factory.mktemp("postgresql"), free_port()
-    as_owner = []
-    if os.getuid() == 0:  # initdb refuses to run as root
-        for parent in [folder, *folder.parents[:2]]:
-            parent.chmod(0o755)
-        shutil.chown(folder, "postgres", "postgres")
-        as_owner = ["runuser", "-u", "postgres", "--"]
-    password = "p@ss/w%r'd\"41"
-    (folder.parent / f"{folder.name}.pw").write_text(password)
-    initdb = [*as_owner, POSTGRES[-1] / "initdb", "--pgdata", folder / "data", "--username", "poser",
-              "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C",
-              "--pwfile", folder.parent / f"{folder.name}.pw"]  # fmt: skip
-    (folder.parent / f"{folder.name}.pw").chmod(0o644)
-    subprocess.run(initdb, check=True, capture_output=True, cwd="/")
-    server = [*as_owner, POSTGRES[-1] / "postgres", "-D", folder / "data", "-k", folder, "-p", port,
-              "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]  # fmt: skip
+    password, port = "p@ss/w%r'd\"41", free_port()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "password").write_text(password)
+        as_owner = []
+        if os.getuid() == 0:  # initdb refuses to run as root
+            as_owner = ["runuser", "-u", "postgres", "--"]
+            for path in (folder, folder / "password"):
+                shutil.chown(path, "postgres", "postgres")
+        initdb = [
+            POSTGRES[-1] / "initdb",
+            "--pgdata",
+            folder / "data",
+            "--username",
+            "poser",
+            "--auth",
+            "scram-sha-256",
+        ]
+        options = ["--encoding", "UTF8", "--locale", "C", "--pwfile", folder / "password"]
+        subprocess.run([*as_owner, *initdb, *options], check=True, capture_output=True, cwd="/")
+        server = [POSTGRES[-1] / "postgres", "-D", folder / "data", "-k", folder, "-p", port]
+        options = ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
 
-    def make_database(name):
-        psql = ["psql", "-h", "127.0.0.1", "-p", str(port), "-U", "poser", "-d", "postgres"]
-        subprocess.run(
-            [*psql, "-c", f'create database "{name}"'],
-            check=True, capture_output=True, env=os.environ | {"PGPASSWORD": password},
-        )  # fmt: skip
-        return f"postgresql://poser:{password}@127.0.0.1:{port}/{name}"
+        def make_database(name):
+            psql = ["psql", "-h", "127.0.0.1", "-p", str(port), "-U", "poser", "-d", "postgres"]
+            subprocess.run(
+                [*psql, "-c", f'create database "{name}"'],
+                check=True, capture_output=True, env=os.environ | {"PGPASSWORD": password},
+            )  # fmt: skip
+            return f"postgresql://poser:{password}@127.0.0.1:{port}/{name}"
 
-    with running(server, folder.parent / f"{folder.name}.out", lambda: listens(port), cwd="/"):
-        yield make_database
+        with running(
+            [*as_owner, *server, *options],
+            tmp_path_factory.mktemp("postgresql") / "out",
+            lambda: listens(port),
+            cwd="/",
+        ):
+            yield make_database
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +74,7 @@ def app_of(render, tmp_path_factory, request):
     def app_of(kind, database="sqlite", python="3.11"):
         key = (kind, database, python)
         if key not in made:
+            require(find_python(python), f"Python {python}", f"python{python}")
             folder = tmp_path_factory.mktemp("-".join(key)) / "poser"
             app = make_app(render, folder, python, **KINDS[kind])
             url = {}

@@ -1,0 +1,185 @@
+"""upgrade.sh: good upgrades, and each way in which one can fail, which leaves the packages as they were."""
+
+import base64
+import hashlib
+import os
+import re
+import signal
+import subprocess
+import time
+import zipfile
+
+import pytest
+from real.apps import ADMIN, KINDS, make_app
+
+
+def wheel(folder, name, version, requires=(), files=()):
+    """Write a small wheel into a folder: a package `name` with a module of its version, and more `files`."""
+    info = f"{name}-{version}.dist-info"
+    contents = {
+        f"{name}/__init__.py": f"VERSION = {version!r}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        + "".join(f"Requires-Dist: {one}\n" for one in requires),
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        **dict(files),
+    }
+    digest = {path: base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
+              for path, text in contents.items()}  # fmt: skip
+    record = "".join(f"{path},sha256={digest[path]},{len(text.encode())}\n" for path, text in contents.items())
+    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
+        for path, text in {**contents, f"{info}/RECORD": f"{record}{info}/RECORD,,\n"}.items():
+            archive.writestr(path, text)
+
+
+@pytest.fixture(scope="module")
+def app(render, tmp_path_factory):
+    """A WuttaWeb app that is set up, and upgrades the package `trinket` from a folder of wheels."""
+    app = make_app(render, tmp_path_factory.mktemp("upgrade") / "poser", **KINDS["wuttaweb"])
+    app.setup()
+    (app.dir / "requirements.txt").write_text("trinket\n")
+    return app
+
+
+@pytest.fixture
+def index(app, tmp_path, monkeypatch):
+    """A package index of the test's own, with trinket 1, which is installed."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    wheel(tmp_path, "trinket", "1")
+    app.run("../bin/python", "-m", "pip", "install", "--quiet", "--force-reinstall", "trinket==1")
+    return tmp_path
+
+
+def packages(app):
+    """Return what pip says is installed."""
+    return app.run("../bin/python", "-m", "pip", "freeze", "--all").stdout
+
+
+def runs(app):
+    """Return the folders of all upgrades so far, oldest first."""
+    return sorted(path for path in (app.dir / "data/upgrades").iterdir() if path.is_dir())
+
+
+def works(app):
+    """Return whether the app's command still starts."""
+    return app.run("../bin/wutta", "--help").returncode == 0
+
+
+@pytest.fixture(autouse=True)
+def one_second_apart():
+    """Each upgrade gets a folder of its own by the second it begins."""
+    time.sleep(1)
+
+
+def test_good_upgrade(app, index):
+    wheel(index, "trinket", "2")
+    output = app.run("./upgrade.sh").stdout
+    assert "Upgraded" in output
+    assert "trinket==2" in packages(app)
+    run = runs(app)[-1]
+    assert "trinket==1" in (run / "requirements-before.txt").read_text()
+    assert "trinket==2" in (run / "requirements-after.txt").read_text()
+    assert "Successfully installed trinket-2" in (run / "output.txt").read_text()
+    assert works(app)
+
+
+def test_again_with_nothing_new(app, index):
+    before = packages(app)
+    assert app.run("./upgrade.sh", "--quiet").stdout == ""
+    assert "already satisfied" in app.run("./upgrade.sh", "--verbose").stdout
+    assert packages(app) == before
+
+
+def test_package_that_cannot_be_installed(app, index):
+    wheel(index, "trinket", "2", requires=["no-such-package"])
+    before = packages(app)
+    done = app.run("./upgrade.sh", "--quiet", check=False)
+    assert done.returncode == 1
+    assert "the packages are those of before" in done.stdout
+    assert "no-such-package" in (runs(app)[-1] / "output.txt").read_text()
+    assert packages(app) == before
+    assert works(app)
+
+
+def test_migration_that_fails(app, index):
+    """The package comes, but the database step breaks: the package goes again."""
+    step = app.dir / "lib/setup_database.py"
+    good = step.read_text()
+    wheel(index, "trinket", "2")
+    before = packages(app)
+    step.write_text("import trinket\nassert trinket.VERSION == '2'\nraise SystemExit('no such column')\n")
+    done = app.run("./upgrade.sh", check=False)
+    step.write_text(good)
+    assert done.returncode == 1
+    assert "no such column" in (runs(app)[-1] / "output.txt").read_text()
+    assert packages(app) == before
+
+
+@pytest.mark.parametrize("delay", [0.05, 0.2, 0.5, 0.8, 1.1, 1.4, 1.7, 2.0, 2.3, 2.6, 3.0])
+def test_killed_upgrade_is_made_good_by_the_next(app, index, delay):
+    before = packages(app)
+    wheel(index, "trinket", "2", files=[(f"trinket/part{n}.py", "x = 1\n" * 200) for n in range(300)])
+    process = subprocess.Popen(["./upgrade.sh"], cwd=app.dir, start_new_session=True)
+    time.sleep(delay)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    cut_off = (app.env / ".before-upgrade").exists()
+    for path in index.glob("trinket-2*"):
+        path.unlink()
+    wheel(index, "trinket", "3", requires=["no-such-package"])
+    time.sleep(1)
+    assert app.run("./upgrade.sh", check=False).returncode == 1
+    assert packages(app) == (before if cut_off or "trinket==1" in packages(app) else before.replace("et==1", "et==2"))
+    assert not list(app.env.glob(".*upgrade*"))
+    assert works(app)
+
+
+def test_two_never_run_at_once(app, index):
+    step = app.dir / "lib/setup_database.py"
+    good = step.read_text()
+    step.write_text("import time\ntime.sleep(5)\n")
+    first = subprocess.Popen(["./upgrade.sh", "--quiet"], cwd=app.dir)
+    time.sleep(1)
+    second = app.run("./upgrade.sh", check=False)
+    assert first.wait() == 0
+    step.write_text(good)
+    assert second.returncode == 1
+    assert second.stdout.strip() == "upgrade.sh: another upgrade is running"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("kind", ["wuttaweb", "tailbone"])
+def test_from_the_web_page(app_of, kind, fails, tmp_path, monkeypatch):
+    """Execute an upgrade as an admin does, and find in data/upgrades what the framework kept of it."""
+    app = app_of(kind)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    requirements = app.dir / "requirements.txt"
+    wanted = requirements.read_text()
+    wheel(tmp_path, "trinket", "7")
+    requirements.write_text("no-such-package\n" if fails else "trinket\n")
+    before = packages(app)
+    old = set((app.dir / "data/upgrades").rglob("*"))
+    with app.serve() as web:
+        web.login(*ADMIN)
+        web.become_root()
+        page = web.get("/upgrades/new")
+        fields = {"_csrf": web.csrf_token(page), "description": "Test", "notes": "", "__formid__": "deform"}
+        for name in re.findall(r'name="(system|enabled|status)"', page.text):
+            fields[name] = {"system": "rattail", "enabled": "true", "status": "pending"}[name]
+        made = web.post("/upgrades/new", fields)
+        uuid = made.url.rstrip("/").rsplit("/", 1)[-1]
+        assert re.fullmatch(r"[0-9a-f-]{32,36}", uuid), made.text[:3000]
+        web.post(f"/upgrades/{uuid}/execute", {"_csrf": web.csrf_token(made)})
+        for _ in range(60):
+            page = web.get(f"/upgrades/{uuid}")
+            if re.search(r"\b(success|failure)\b", page.text, re.IGNORECASE):
+                break
+            time.sleep(1)
+    requirements.write_text(wanted)
+    new = {path.name: path for path in set((app.dir / "data/upgrades").rglob("*")) - old if path.is_file()}
+    assert {"requirements.before.txt", "requirements.after.txt", "stdout.log", "stderr.log"} <= new.keys()
+    assert re.search(r"\bfailure\b" if fails else r"\bsuccess\b", page.text, re.IGNORECASE)
+    assert ("trinket==7" in new["requirements.after.txt"].read_text()) is not fails
+    if fails:
+        assert packages(app) == before

@@ -1,0 +1,49 @@
+"""What the README says is so: its questions, its commands, its tree."""
+
+import os
+import re
+
+from support import ROOT, questions
+
+README = (ROOT / "README.md").read_text()
+
+
+def table():
+    """Return the table of questions as Markdown, from copier.yml."""
+    rows = ["| question | what it asks | choices | only with |", "| --- | --- | --- | --- |"]
+    for name, entry in questions().items():
+        choices = ", ".join(map(str, entry.get("choices", [])))
+        framework = re.search(r"framework == '(\w+)'", str(entry.get("when", "")))
+        only = framework[1] if framework else "a proxy" if "when" in entry else ""
+        rows.append(f"| `{name}` | {entry['help']} | {choices} | {only} |")
+    return "\n".join(rows).replace("|  |", "| |").replace("|  |", "| |")
+
+
+def test_questions():
+    found = re.search(r"<!-- questions -->\n(.*?)\n\n", README, re.DOTALL)
+    assert found
+    if os.environ.get("UPDATE_README"):
+        (ROOT / "README.md").write_text(README.replace(found[0], f"<!-- questions -->\n{table()}\n\n"))
+    else:
+        assert found[1] == table(), "run this test with UPDATE_README=1 to write the table anew"
+
+
+def test_pictures_are_there():
+    pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", README)
+    assert len(pictures) == 2
+    for picture in pictures:
+        assert (ROOT / picture).read_bytes().startswith(b"\x89PNG")
+
+
+def test_tree_is_what_is_rendered(render, tmp_path):
+    app = render(tmp_path / "poser/app")
+    tree = re.search(r"```\napp/\n(.*?)```", README, re.DOTALL)[1]
+    names = set(re.findall(r"[\w.-]+(?:\.(?:sh|md|conf|txt)|/)", tree))
+    rendered = {path.name + "/" * path.is_dir() for path in app.rglob("*")} | {
+        "local.conf",
+        "secrets.conf",
+        "wutta.conf",
+    }
+    assert names <= rendered
+    top = {path.name for path in app.iterdir()} - {".copier-answers.yml", ".gitignore"}
+    assert top <= {name.rstrip("/") for name in names}
