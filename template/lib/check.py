@@ -6,12 +6,12 @@ anything comes into the app dir; run by hand, it tells whether your own edits ar
 
 import configparser
 import subprocess
-import sys
 
-from appdir import APPDIR, FRAMEWORK, fail, make_config, say_kept
+from appdir import APPDIR, FRAMEWORK, fail, load_config, say_kept
 from paste.deploy.loadwsgi import APP, SERVER, loadcontext
 
 STEP = "check"
+SERVED = {"app": APP, "composite": APP, "server": SERVER}  # sections that PasteDeploy reads
 
 
 def load_ini(path):
@@ -19,10 +19,11 @@ def load_ini(path):
     parser = configparser.RawConfigParser()
     parser.read_string(path.read_text(), str(path))
     if parser.has_section(f"{FRAMEWORK}.config"):
-        make_config(str(path))
-    if parser.has_section("server:main"):
-        for kind in (APP, SERVER):
-            loadcontext(kind, f"config:{path}").config()
+        load_config(path.name)
+    for section in parser.sections():
+        kind, _, name = section.partition(":")
+        if kind in SERVED:
+            loadcontext(SERVED[kind], f"config:{path}", name)
 
 
 def load_script(path):
@@ -47,7 +48,7 @@ def reason(error):
 def main():
     """Load all; end with exit code 1 and a line for each file that is refused."""
     loaders = {
-        load_ini: [*APPDIR.glob("*.conf"), *APPDIR.glob("luigi/*.c*f*g")],
+        load_ini: [*APPDIR.glob("*.conf"), *APPDIR.glob("luigi/*.conf"), *APPDIR.glob("luigi/*.cfg")],
         load_script: APPDIR.glob("*.sh"),
         load_python: [path for folder in ("lib", "luigitasks", "poser") for path in APPDIR.glob(f"{folder}/**/*.py")],
     }
@@ -61,7 +62,6 @@ def main():
     if refused:
         fail(STEP, "; ".join(refused))
     say_kept(STEP, "every config loads")
-    sys.stdout.flush()
 
 
 main()
