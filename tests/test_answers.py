@@ -72,6 +72,7 @@ BAD = {
     "batch_types": TYPES,
     "export_types": TYPES,
     "overnight": TYPES,
+    "luigi_port": [*PORTS, "9080"],
     "web_api_port": [*PORTS, "9080"],
 }
 BAD |= {name: ["maybe", "flase", ""] for name, entry in questions().items() if entry["type"] == "bool"}

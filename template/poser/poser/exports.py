@@ -53,3 +53,16 @@ def find_admin(app, session):
     """Return the admin that a nightly run stands for: the first by name."""
     admins = app.get_auth_handler().get_role_administrator(session).users
     return min((user for user in admins if user.active), key=lambda user: user.username)
+
+
+def main():
+    """Make the file for Instacart, as an overnight task does: python app/poser/poser/exports.py."""
+    from rattail.config import make_config
+
+    app = make_config("app/cron.conf").get_app()
+    with app.short_session(commit=True) as session:
+        export_products_to_instacart(app, session)
+
+
+if __name__ == "__main__":
+    main()

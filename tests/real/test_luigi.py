@@ -1,0 +1,111 @@
+"""Overnight automation: markers by date, only failed tasks again, with and without the scheduler's server."""
+
+import re
+import sqlite3
+
+import pytest
+from real.apps import KINDS, free_port, listens, make_app, running
+
+DAY = "2026-01-31"
+MARKERS = {
+    "tailbone": {"problem-reports", "products-to-csv", "products-to-instacart"},
+    "wuttaweb": {"problem-reports", "users-to-csv"},
+}
+TABLE = {"tailbone": "Product.csv", "wuttaweb": "User.csv"}
+
+
+@pytest.fixture(scope="module", params=MARKERS)
+def kind(request):
+    """The kinds of apps with overnight tasks."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def app(render, tmp_path_factory, kind, request):
+    """An app of its own for each kind, since its tasks are changed here; Rattail's is on PostgreSQL."""
+    port = str(free_port())
+    app = make_app(render, tmp_path_factory.mktemp("luigi") / "poser", luigi_port=port, **KINDS[kind])
+    make_database = request.getfixturevalue("postgresql")
+    app.setup(DATABASE_URL=make_database(f"luigi-{kind}"))
+    app.luigi_port = int(port)
+    return app
+
+
+@pytest.fixture
+def luigid(app):
+    """A function that runs Luigi's server for the app, as the README says."""
+    command = [app.env / "bin/luigid", "--address", "127.0.0.1", "--port", app.luigi_port, "--logdir", "log"]
+
+    def luigid():
+        return running(command, app.env / "luigid.out", lambda: listens(app.luigi_port), cwd=app.dir / "luigi")
+
+    return luigid
+
+
+def markers(app, day):
+    """Return the names of the tasks that are done for a day such as 2026-01-31."""
+    folder = app.dir / "luigi" / day.replace("-", "/")
+    return {path.name for path in folder.iterdir()} if folder.exists() else set()
+
+
+def test_a_night_without_server(app, kind):
+    assert not listens(app.luigi_port)
+    assert "done" in app.run("./overnight.sh", "main", DAY).stdout
+    assert markers(app, DAY) == MARKERS[kind]
+    assert (app.dir / "work/csv" / TABLE[kind]).read_text().count("\n") >= 1
+    assert "main" in app.run("./overnight.sh", "--help").stdout
+    assert (app.dir / "luigi/log/luigi.log").stat().st_size
+    assert (app.dir / "log/cron.log").exists()
+    if kind == "tailbone":
+        assert list(app.dir.glob("data/exports/instacart_product_export/*/*/*.csv"))
+    assert not list(app.env.glob("2026"))
+
+
+def test_second_run_does_nothing(app, kind):
+    app.run("./overnight.sh", "main", DAY)
+    table = app.dir / "work/csv" / TABLE[kind]
+    before = table.stat().st_mtime_ns
+    assert app.run("./overnight.sh", "--quiet", "main", DAY).stdout == ""
+    assert table.stat().st_mtime_ns == before
+
+
+def test_failed_task_runs_again_and_only_it(app, kind, luigid):
+    module = app.dir / "luigitasks/overnight_main.py"
+    good = module.read_text()
+    last = next(name for name in MARKERS[kind] if name.endswith("to-csv"))
+    broken = re.sub(f'(filename = "{last}"\n\n    def run_command\\(self\\):\n)', r"\1        1 / 0\n", good)
+    assert broken != good
+    day = "2026-02-01"
+    with luigid():
+        module.write_text(
+            re.sub(f'(filename = "{last}"\n\n    def run_command\\(self\\):\n)', r"\1        1 / 0\n", good)
+        )
+        failed = app.run("./overnight.sh", "--quiet", "main", day, check=False)
+        module.write_text(good)
+        assert failed.returncode == 30
+        assert "luigi.log" in failed.stdout
+        assert markers(app, day) == MARKERS[kind] - {last}
+        times = {path: path.stat().st_mtime_ns for path in (app.dir / "luigi/2026/02/01").iterdir()}
+        app.run("./overnight.sh", "--quiet", "main", day)
+        assert markers(app, day) == MARKERS[kind]
+        assert {path: path.stat().st_mtime_ns for path in times} == times
+    history = sqlite3.connect(app.dir / "luigi/history.sqlite").execute("select event_name from task_events").fetchall()
+    assert {("FAILED",), ("DONE",)} <= set(history)
+    assert (app.dir / "luigi/log/luigi-server.log").stat().st_size
+    assert app.run("git", "status", "--porcelain").stdout == ""
+
+
+@pytest.mark.parametrize("kind", ["tailbone"], scope="module")
+def test_rattail_launches_it(app, kind, luigid):
+    day = "2026-02-02"
+    with luigid():
+        app.run("../bin/rattail", "-c", "cron.conf", "overnight", "-k", "main", "--date", day, "--wait")
+    assert markers(app, day) == MARKERS[kind]
+
+
+@pytest.mark.parametrize(("name", "day"), [("nothing", DAY), ("main", "yesterday"), ("../main", DAY)])
+def test_bad_use(app, name, day):
+    done = app.run("./overnight.sh", name, day, check=False)
+    assert done.returncode == 2
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stdout.startswith("overnight.sh: ")
