@@ -1,0 +1,115 @@
+"""The rendered config does what its answers say, in the software that reads it."""
+
+import http.client
+import json
+import re
+import shutil
+
+import pytest
+from real.apps import ADMIN, KINDS, free_port, listens, make_app, running
+from real.conftest import require
+from test_answers import TITLE
+
+PRINT_CONFIG = """
+import json, sys
+{imports}
+config = make_config(sys.argv[1])
+app = config.get_app()
+print(json.dumps({{"title": app.get_title(), "appdir": app.get_appdir(), "files": config.files_read,
+                  "zone": str(app.get_timezone()), "production": config.production()}}))
+"""
+
+
+@pytest.fixture(scope="module", params=["rattail", "wutta"])
+def app(request, render, tmp_path_factory):
+    """An app with all parts on, an odd title, and a proxy with TLS in front."""
+    parts = {"web_api": True, "datasync": True, "filemon": True} if request.param == "rattail" else {}
+    app = make_app(
+        render, tmp_path_factory.mktemp("config") / "poser",
+        framework=request.param, title=TITLE, time_zone="Europe/Berlin", reverse_proxy="https", send_mail=True, **parts,
+    )  # fmt: skip
+    app.setup()
+    app.framework = request.param
+    return app
+
+
+def test_each_config_is_read_by_the_framework(app):
+    module = {"rattail": "rattail.config", "wutta": "wuttjamaican.conf"}[app.framework]
+    script = PRINT_CONFIG.format(imports=f"from {module} import make_config")
+    names = [path.name for path in app.dir.glob("*.conf") if path.name != "secrets.conf"]
+    assert len(names) >= 5
+    (app.dir / "local.conf").write_text("[mine]\nkey = value\n")
+    for name in names:
+        shown = app.run("../bin/python", "-W", "ignore", "-c", script, name).stdout
+        found = json.loads(shown.splitlines()[-1])
+        assert found["title"] == TITLE
+        assert found["appdir"] == str(app.dir)
+        assert found["zone"] == "Europe/Berlin"
+        assert found["production"] is True
+        read = {path.removeprefix(f"{app.dir}/") for path in found["files"]}
+        assert {name, f"{app.framework}.conf", "secrets.conf", "local.conf"} <= read
+    (app.dir / "local.conf").unlink()
+
+
+def test_title_in_html(app):
+    with app.serve() as web:
+        page = web.get("/login").text
+    shown = TITLE.replace("&", "&amp;").replace("<", "&lt;")
+    assert any(form in page for form in (shown, shown.replace('"', "&#34;").replace("'", "&#39;")))
+
+
+def test_cookie_is_for_tls_only(app):
+    """And neither for scripts, nor for requests from other sites; the proxy's word on TLS counts."""
+    with app.serve():
+        connection = http.client.HTTPConnection("127.0.0.1", app.port)
+        connection.request("GET", "/login", headers={"X-Forwarded-Proto": "https", "Host": "shop.example.com"})
+        answer = connection.getresponse()
+        page = answer.read().decode()
+    cookies = [value.lower() for name, value in answer.getheaders() if name == "Set-Cookie"]
+    session = next(cookie for cookie in cookies if cookie.startswith("poser="))
+    assert "; secure" in session
+    assert "; httponly" in session
+    assert "; samesite=lax" in session
+    assert 'href="https://shop.example.com' in page or "http://shop.example.com" not in page
+
+
+def test_log_is_not_for_debugging(app):
+    with app.serve() as web:
+        web.get("/login")
+    logs = "".join(path.read_text() for path in app.dir.glob("log/*.log"))
+    assert " INFO " in logs
+    assert " DEBUG" not in logs
+
+
+def test_web_api_answers(app):
+    if app.framework == "wutta":
+        assert not (app.dir / "webapi.conf").exists()
+        return
+    port = int(re.search(r"^port = (\d+)$", (app.dir / "webapi.conf").read_text(), re.MULTILINE)[1])
+    with app.serve("webapi.conf", port) as web:
+        session = json.loads(web.get("/session").text)
+    assert session["ok"] is True
+    assert "user" not in session
+    assert (app.dir / "log/webapi.log").exists()
+
+
+@pytest.fixture
+def redis(tmp_path):
+    """The URL of a Redis server, which keeps nothing on disk."""
+    require(shutil.which("redis-server"), "Redis", "redis-server")
+    port = free_port()
+    command = ["redis-server", "--port", port, "--bind", "127.0.0.1", "--save", ""]
+    with running(command, tmp_path / "redis.out", lambda: listens(port), cwd=tmp_path):
+        yield f"redis://127.0.0.1:{port}/0"
+
+
+@pytest.mark.parametrize("sessions", ["redis", "database"])
+def test_sessions_elsewhere(render, tmp_path, redis, sessions):
+    """Redis or the database keep the logins: no file does, and another server process knows them."""
+    app = make_app(render, tmp_path / "poser", sessions=sessions, **KINDS["wuttaweb"])
+    app.setup(REDIS_URL=redis)
+    with app.serve() as web:
+        web.login(*ADMIN)
+    with app.serve():
+        assert ADMIN[0] in web.get("/").text
+    assert not (app.dir / "sessions").exists()
