@@ -107,7 +107,8 @@ def update(app, options):
         if not re.search(rf"^{name}:", answers, re.MULTILINE):
             fail(STEP, f"--data {name}: no such question with these answers")
     check_ignored(app, options)
-    return f"{SUBJECT}: {old} -> {version(app)}" + "".join(f", {answer}" for answer in options.data)
+    new = version(app) if version(app) == old else f"{old} -> {version(app)}"
+    return ", ".join([f"{SUBJECT}: {new}", *options.data])
 
 
 def check_ignored(app, options):
@@ -153,8 +154,9 @@ def stop(subject, text):
 
 def conflicts(clone):
     """Return the files of the clone in which an edit and the update touch the same lines."""
-    marked = run(["git", "grep", "-lzE", "^(<<<<<<<|>>>>>>>) "], clone).stdout.split("\0")[:-1]
-    return sorted({*names("diff", "--name-only", "--diff-filter=U", "-z", cwd=clone), *marked})
+    changed = names("diff", "--name-only", "--diff-filter=d", "-z", "HEAD", cwd=clone)
+    marked = run(["git", "grep", "-lzE", "^(<<<<<<<|>>>>>>>) ", "--", *changed], clone).stdout.split("\0")[:-1]
+    return sorted({*names("diff", "--name-only", "--diff-filter=U", "-z", cwd=clone), *(marked if changed else [])})
 
 
 def check(app):
@@ -162,8 +164,10 @@ def check(app):
     for name in ("secrets.conf", "local.conf"):  # what is not in git, but read by the configs
         if (APPDIR / name).exists() and (name == "secrets.conf" or not (app / name).exists()):
             shutil.copy2(APPDIR / name, app / name)
+    (app / "log").mkdir(exist_ok=True)  # where the configs open their logs
+    python = [sys.executable, "-W", "ignore"]  # upstream's warnings
     steps = ("setup_packages.py", "setup_secrets.py", "check.py")
-    return all(not subprocess.run([sys.executable, f"lib/{step}", "--quiet"], cwd=app).returncode for step in steps)
+    return all(not subprocess.run([*python, f"lib/{step}", "--quiet"], cwd=app).returncode for step in steps)
 
 
 def bring():
@@ -196,8 +200,11 @@ def bring():
     gone = sorted(set(changed) - set(coming))
     say(STEP, git("log", "-1", "--format=%s", new).strip())
     say(STEP, f"{len(coming)} files are new or changed" + (f", gone (but in git): {', '.join(gone)}" if gone else ""))
+    failed = subprocess.run(["./setup.sh", "--quiet"], cwd=APPDIR).returncode
     READY.unlink()
     shutil.rmtree(WORK)
+    if failed:
+        fail(STEP, "the update is in, but setup.sh failed, see above; mend that and run ./setup.sh")
 
 
 def keep_mode(old, new):
@@ -247,7 +254,6 @@ def finish(app, subject):
     draft.replace(READY)
     STOPPED.unlink(missing_ok=True)
     bring()
-    sys.exit(subprocess.run(["./setup.sh", "--quiet"], cwd=APPDIR).returncode)
 
 
 def main():
@@ -267,6 +273,10 @@ def main():
         if options.preview:
             fail(STEP, "an update was cut off while it came in; run ./update.sh, which finishes it")
         bring()
+        if options.abort:
+            fail(STEP, "the update was on its way in, and is complete now; ./update.sh --undo takes it back")
+        if resume:
+            return
     check_clean()
     if options.preview:
         preview(options)
@@ -276,6 +286,7 @@ def main():
             STOPPED.unlink()
             shutil.rmtree(WORK)
         elif resume:
+            git("add", "--all", cwd=WORK)  # tells git that its conflicts are mended, where no marker is left
             finish(WORK / git("rev-parse", "--show-prefix").strip(), subject)
         else:
             fail(STEP, f"an update waits in {WORK}: mend it and run ./update.sh --continue, or --abort")

@@ -1,0 +1,409 @@
+"""update.sh with the real software: all of a checked update comes into the app dir, or nothing of it."""
+
+import configparser
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import copier
+import pytest
+from real.apps import ADMIN, KINDS, make_app
+from support import files, git
+
+DIES_AT = """
+import os, runpy, signal, sys
+left = int(sys.argv.pop(1))
+def count(event, args):
+    global left
+    if event in {"os.rename", "os.chmod", "os.mkdir", "os.remove", "os.rmdir", "subprocess.Popen"}:
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.path.insert(0, os.path.abspath("lib"))
+sys.argv[0] = "lib/update.py"
+sys.addaudithook(count)
+runpy.run_path("lib/update.py", run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def copier_command():
+    """Let update.sh find the Copier of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COPIER", str(Path(sys.executable).with_name("copier")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def versions(template, tmp_path_factory):
+    """The template with a newer version 1.1.0 after 1.0.0: it changes, adds and drops files."""
+    repo = tmp_path_factory.mktemp("versions") / "template"
+    git("clone", "--quiet", template, repo, cwd="/")
+    change(repo, "template/web.conf.jinja", "host = {{ web_host }}", "host = {{ web_host }}\n# new in 1.1.0")
+    change(repo, "template/cron.conf.jinja", "level = WARNING", "level = ERROR")
+    change(repo, "template/luigi/luigi.cfg.jinja", "[core]", "[core]\n# new in 1.1.0")
+    change(repo, "template/setup.sh.jinja", "set -eu", "set -eu\n# new in 1.1.0")
+    (repo / "template/quiet.conf.jinja").unlink()
+    (repo / "template/own/deep").mkdir(parents=True)
+    (repo / "template/own/deep/hello.sh").write_text("#!/bin/sh\n# Template. New in 1.1.0.\nset -eu\n")
+    (repo / "template/own/deep/hello.sh").chmod(0o755)
+    (repo / "template/data/new").mkdir()
+    (repo / "template/data/new/.gitkeep").touch()
+    release(repo, "v1.1.0")
+    return repo
+
+
+def change(repo, name, old, new):
+    """Replace a text, which must be there once, in a file of a template."""
+    text = (repo / name).read_text()
+    assert text.count(old) == 1, (name, old)
+    (repo / name).write_text(text.replace(old, new))
+
+
+def release(repo, tag):
+    """Commit the work tree of a template and tag it."""
+    git("add", "--all", cwd=repo)
+    git("commit", "--quiet", "--message", tag, cwd=repo)
+    git("tag", tag, cwd=repo)
+
+
+def new_app(versions, folder, **answers):
+    """Make an app of version 1.0.0, set up."""
+
+    def render(folder, **answers):
+        copier.run_copy(str(versions), folder, data=answers, defaults=True, quiet=True, vcs_ref="v1.0.0")
+
+    app = make_app(render, folder, **answers)
+    app.setup()
+    return app
+
+
+@pytest.fixture(scope="module")
+def made(versions, tmp_path_factory):
+    """A WuttaWeb app of version 1.0.0, and a copy of its app dir as it was then."""
+    app = new_app(versions, tmp_path_factory.mktemp("update") / "poser", **KINDS["wuttaweb"])
+    for path in app.dir.glob("*.conf"):
+        path.chmod(0o640)
+    (app.dir / "secrets.conf").chmod(0o600)
+    (app.dir / "setup.sh").chmod(0o740)
+    (app.dir / "luigi").chmod(0o770)
+    shutil.copytree(app.dir, app.env / "before", symlinks=True)
+    return app
+
+
+@pytest.fixture
+def app(made):
+    """The app, with all that an earlier test did to its app dir undone."""
+    shutil.rmtree(made.dir)
+    shutil.copytree(made.env / "before", made.dir, symlinks=True)
+    return made
+
+
+def tracked(app):
+    """Return the mode and bytes of all files but those that an update may write: logs, locks, caches."""
+    kept = {name: found for name, found in files(app.dir).items() if not name.startswith(("log/", "data/upgrades/"))}
+    return {name: found for name, found in kept.items() if "__pycache__" not in name and ".update/" not in name}
+
+
+def commit(app, name, text, message="Edit"):
+    """Write a file of the app dir and commit it."""
+    (app.dir / name).parent.mkdir(exist_ok=True, parents=True)
+    (app.dir / name).write_text(text)
+    git("add", "--", name, cwd=app.dir)
+    git("commit", "--quiet", "--message", message, cwd=app.dir)
+
+
+def refused(app, *options, **environment):
+    """Run update.sh, which must fail with one calm line at the end, and return its output."""
+    done = app.run("./update.sh", *options, check=False, **environment)
+    assert done.returncode == 1, done.stdout
+    assert "Traceback" not in done.stdout, done.stdout
+    assert "FAILED: " in done.stdout.splitlines()[-1]
+    return done.stdout
+
+
+def is_new(app):
+    """Return whether the app dir is of version 1.1.0, whole and committed."""
+    assert git("status", "--porcelain", cwd=app.dir) == ""
+    assert not (app.dir / ".update").exists()
+    return "_commit: v1.1.0" in (app.dir / ".copier-answers.yml").read_text()
+
+
+@pytest.mark.parametrize("kind", ["wuttaweb", "tailbone"])
+def test_update_brings_the_new_version_and_the_app_runs(kind, versions, made, tmp_path, request):
+    """With an own edit, an own file, narrowed modes, and parts that go on, whose secrets are new."""
+    app = request.getfixturevalue("app") if kind == "wuttaweb" else new_app(versions, tmp_path / "e", **KINDS[kind])
+    core = "wutta.conf" if kind == "wuttaweb" else "rattail.conf"
+    commit(app, core, (app.dir / core).read_text().replace("production = true", "# mine\nproduction = true"))
+    commit(app, "own.txt", "mine")
+    for name, mode in {core: 0o600, "cron.conf": 0o440, "luigi": 0o700, "secrets.conf": 0o600}.items():
+        (app.dir / name).chmod(mode)
+    secrets = configparser.RawConfigParser()
+    secrets.read(app.dir / "secrets.conf")
+    parts = ["--data", "web_api=true"] if kind == "tailbone" else ["--data", "batch_types=[neworder, other]"]
+
+    output = app.run("./update.sh", *parts).stdout
+
+    assert is_new(app)
+    assert "v1.0.0 -> v1.1.0" in output
+    assert "gone (but in git): quiet.conf" in output
+    assert "# mine" in (app.dir / core).read_text()
+    assert "level = ERROR" in (app.dir / "cron.conf").read_text()
+    assert (app.dir / "data/new/.gitkeep").exists()
+    assert os.access(app.dir / "own/deep/hello.sh", os.X_OK)
+    modes = {name: (app.dir / name).stat().st_mode & 0o777 for name in (core, "cron.conf", "luigi", "secrets.conf")}
+    assert modes == {core: 0o600, "cron.conf": 0o440, "luigi": 0o700, "secrets.conf": 0o600}
+    for section in secrets.sections():
+        after = configparser.RawConfigParser()
+        after.read(app.dir / "secrets.conf")
+        assert dict(after[section]) == dict(secrets[section])
+    if kind == "tailbone":
+        assert after.has_option("app:webapi", "beaker.session.secret")
+    else:
+        assert (app.dir / "data/batches/other").is_dir()
+    with app.serve() as web:
+        assert ADMIN[0] in web.login(*ADMIN).text
+
+
+def test_second_update_has_nothing_to_do(app):
+    app.run("./update.sh")
+    before, head = tracked(app), git("rev-parse", "HEAD", cwd=app.dir)
+    assert app.run("./update.sh", "--quiet").stdout == ""
+    assert "nothing to do" in app.run("./update.sh").stdout
+    assert (tracked(app), git("rev-parse", "HEAD", cwd=app.dir)) == (before, head)
+    assert is_new(app)
+
+
+def test_update_equals_a_fresh_copy(app, versions, tmp_path):
+    app.run("./update.sh")
+    answers = {"app_name": "poser", "framework": "wutta", "web_port": str(app.port)}
+    answers["web_api_port"] = "9081"
+    copier.run_copy(str(versions), tmp_path / "app", data=answers, defaults=True, quiet=True)
+    fresh = {name: data for name, (_, data) in files(tmp_path / "app").items()}
+    ours = {name: data for name, (_, data) in files(app.dir).items() if name in fresh}
+    assert ours == fresh
+    assert sorted(git("ls-files", cwd=app.dir).split()) == sorted(
+        name for name in fresh if not name.startswith(("data/", "log/", "sessions/", "work/", "luigi/log/"))
+    )
+
+
+def test_conflict_leaves_the_app_dir_alone_until_it_is_mended(app):
+    text = (app.dir / "web.conf").read_text()
+    commit(app, "web.conf", text.replace("host = 127.0.0.1", "host = 127.0.0.1\n# my line"))
+    before = tracked(app)
+    output = refused(app)
+    assert "same lines of web.conf" in output
+    assert tracked(app) == before
+    assert "<<<<<<<" in (app.dir / ".update/web.conf").read_text()
+    assert "--continue" in refused(app)  # a second run does not throw away what is being mended
+    assert "same lines of web.conf" in refused(app, "--continue")
+    assert tracked(app) == before
+    mended = (app.dir / ".update/web.conf").read_text().splitlines(keepends=True)
+    (app.dir / ".update/web.conf").write_text(
+        "".join(line for line in mended if not line.startswith(("<<<<<<<", "=======", ">>>>>>>")))
+    )
+    app.run("./update.sh", "--continue")
+    assert is_new(app)
+    text = (app.dir / "web.conf").read_text()
+    assert "# my line" in text
+    assert "# new in 1.1.0" in text
+    assert (app.dir / "web.conf").stat().st_mode & 0o777 == 0o640
+
+
+def test_abort_drops_what_waits(app):
+    commit(app, "cron.conf", (app.dir / "cron.conf").read_text().replace("WARNING", "CRITICAL"))
+    before = tracked(app)
+    refused(app)
+    app.run("./update.sh", "--abort")
+    assert tracked(app) == before
+    assert not (app.dir / ".update").exists()
+    assert "no update waits" in refused(app, "--abort")
+
+
+BROKEN = {
+    "cron.conf": ("template/cron.conf.jinja", "[handler_console]\n", "[handler_console\n"),
+    "web.conf": ("template/web.conf.jinja", "use = {{ web_app }}", "use = egg:no-such-app"),
+    "quiet.conf": ("template/quiet.conf.jinja", "require = ", "require = %(nowhere)s"),
+    "silent.conf": ("template/silent.conf.jinja", "%(here)s/", "%(here)s/missing-"),
+    "setup.sh": ("template/setup.sh.jinja", "umask 027", "if umask 027"),
+    "luigi/luigi.cfg": ("template/luigi/luigi.cfg.jinja", "[core]", "[core"),
+    "lib/setup_git.py": ("template/lib/setup_git.py", "def main():", "def main()"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_version_that_does_not_load_stays_out(app, versions, tmp_path, name):
+    git("clone", "--quiet", "--branch", "v1.0.0", versions, tmp_path / "template", cwd="/")
+    change(tmp_path / "template", *BROKEN[name])
+    release(tmp_path / "template", "v1.2.0")
+    git("fetch", "--quiet", tmp_path / "template", "v1.2.0", cwd=versions)
+    broken = git("rev-parse", "FETCH_HEAD", cwd=versions).strip()
+    git("update-ref", "refs/heads/broken", broken, cwd=versions)
+    before = tracked(app)
+    output = refused(app, "--vcs-ref", "broken")
+    assert f"{name}: " in output
+    assert tracked(app) == before
+    app.run("./update.sh", "--abort")
+
+
+def test_preview_shows_and_touches_nothing(app):
+    before = files(app.dir)
+    output = app.run("./update.sh", "--preview").stdout
+    assert output.startswith("Update by template: v1.0.0 -> v1.1.0\n")
+    assert "\n-level = WARNING\n+level = ERROR\n" in output
+    assert files(app.dir) == before
+
+
+def test_undo_takes_it_back_and_keeps_later_edits_and_modes(app):
+    before = tracked(app)
+    app.run("./update.sh")
+    commit(app, "wutta.conf", (app.dir / "wutta.conf").read_text() + "\n[mine]\nkey = value\n")
+    assert "v1.1.0" in app.run("./update.sh", "--undo", "--preview").stdout
+    assert is_new(app)
+    app.run("./update.sh", "--undo")
+    assert not is_new(app)
+    after = tracked(app)
+    assert after.pop("wutta.conf") == (0o640, before.pop("wutta.conf")[1] + b"\n[mine]\nkey = value\n")
+    assert after.pop("data/new/.gitkeep")  # an empty folder more
+    assert after.pop("quiet.conf")[1] == before.pop("quiet.conf")[1]  # it was gone, so its mode is a new file's
+    assert after == before
+    assert "nothing to do" in app.run("./update.sh", "--undo").stdout
+    app.run("./update.sh")
+    assert is_new(app)
+
+
+def test_part_goes_off_and_on_and_its_files_stay(app):
+    commit(app, "luigitasks/overnight_mine.py", "MINE = True\n")
+    (app.dir / "luigi/2026/01/02").mkdir(parents=True)
+    (app.dir / "luigi/2026/01/02/done").write_text("mine")
+    output = app.run("./update.sh", "--data", "luigi=false").stdout
+    assert "gone (but in git): luigi/logging.conf, luigi/luigi.cfg" in output
+    assert is_new(app)
+    assert not (app.dir / "luigi/luigi.cfg").exists()
+    app.run("./update.sh", "--data", "luigi=true")
+    assert is_new(app)
+    assert (app.dir / "luigi/luigi.cfg").exists()
+    assert (app.dir / "luigi/2026/01/02/done").read_text() == "mine"
+    assert (app.dir / "luigitasks/overnight_mine.py").read_text() == "MINE = True\n"
+
+
+def test_killed_at_any_time_before_it_comes_in(app):
+    """At points of time all over the part that works in the clone; nothing changes, and a rerun succeeds."""
+    before, start = tracked(app), time.monotonic()
+    app.run("./update.sh")
+    seconds = time.monotonic() - start
+    for step in range(8):
+        shutil.rmtree(app.dir)
+        shutil.copytree(app.env / "before", app.dir, symlinks=True)
+        process = subprocess.Popen(
+            ["./update.sh"], cwd=app.dir, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        time.sleep(seconds * step / 8)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if not (app.dir / ".update/.git/ready").exists() and not is_finished(app):
+            assert tracked(app) == before
+        app.run("./update.sh")
+        assert is_new(app)
+        assert git("fsck", cwd=app.dir) == ""
+
+
+def is_finished(app):
+    """Return whether the app dir's last commit is an update."""
+    return git("log", "-1", "--format=%s", cwd=app.dir).startswith("Update by template")
+
+
+def test_killed_at_every_step_of_coming_in(app):
+    """Each rename, chmod, mkdir, removal and child process is a point where it dies once."""
+    old = tracked(app)
+    python = app.env / "bin/python"
+    (app.env / "dies_at.py").write_text(DIES_AT)
+    died = app.env / "died"
+    steps, new = 0, None
+    while not (app.dir / ".update/.git/ready").exists():  # to the point from which it comes in
+        steps += 1
+        assert steps < 100
+        app.run(python, "../dies_at.py", 30 + steps, check=False)
+    shutil.rmtree(died, ignore_errors=True)
+    shutil.copytree(app.dir, died, symlinks=True)
+    app.run("./update.sh", "--continue")
+    assert is_new(app)
+    new = tracked(app)
+    for left in range(1, 200):
+        shutil.rmtree(app.dir)
+        shutil.copytree(died, app.dir, symlinks=True)
+        done = app.run(python, "../dies_at.py", left, "--continue", check=False)
+        for name, found in tracked(app).items():  # each file is whole, the old one or the new one
+            assert found in (old.get(name), new.get(name)), (left, name)
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL, done.stdout
+        if (app.dir / ".update/.git/ready").exists():
+            app.run("./update.sh", "--continue")
+        elif (app.dir / ".update").exists():
+            app.run("./update.sh", "--quiet")
+        assert is_new(app)
+        assert tracked(app) == new, left
+    assert left > 20
+
+
+def test_two_at_once(app):
+    first = subprocess.Popen(["./update.sh"], cwd=app.dir, stdout=subprocess.DEVNULL)
+    while not (app.dir / ".update").exists():
+        time.sleep(0.05)
+    assert "another update or upgrade is running" in refused(app)
+    done = subprocess.run(["./upgrade.sh"], cwd=app.dir, capture_output=True, text=True)
+    assert "another upgrade is running" in done.stderr
+    assert first.wait() == 0
+    assert is_new(app)
+
+
+def test_data_on_another_volume(app, tmp_path):
+    shutil.move(app.dir / "data", tmp_path / "volume")
+    (app.dir / "data").symlink_to(tmp_path / "volume")
+    app.run("./update.sh")
+    assert is_new(app)
+    assert (app.dir / "data").is_symlink()
+    assert (tmp_path / "volume/new/.gitkeep").exists()
+    assert (tmp_path / "volume/poser.sqlite").exists()
+
+
+def test_app_dir_inside_a_larger_repository(app):
+    shutil.rmtree(app.dir / ".git")
+    (app.env / ".gitignore").write_text("*\n!/app\n!/app/**\n!/notes.txt\n/before\n")
+    (app.env / "notes.txt").write_text("not the app's")
+    git("init", "--quiet", cwd=app.env)
+    try:
+        git("add", "--all", cwd=app.env)
+        git("commit", "--quiet", "--message", "All of the env", cwd=app.env)
+        app.run("./update.sh")
+        assert is_new(app)
+        assert git("show", "--format=", "--name-only", "HEAD", cwd=app.env).count("app/") >= 5
+        assert "notes.txt" not in git("show", "--format=", "--name-only", "HEAD", cwd=app.env)
+    finally:
+        shutil.rmtree(app.env / ".git")
+        (app.env / ".gitignore").unlink()
+
+
+def test_check_update_of_copier_tells(app):
+    command = [os.environ["COPIER"], "check-update", "--output-format", "json", app.dir]
+    done = app.run(*command)
+    assert '"update_available": true' in done.stdout
+    assert "1.1.0" in done.stdout
+    app.run("./update.sh")
+    assert '"update_available": false' in app.run(*command).stdout
+
+
+def test_failing_setup_is_told(app):
+    """What setup.sh finds wrong after the update ends update.sh too, with what to do."""
+    (app.dir / "data/poser.sqlite").write_bytes(b"damaged" * 1000)
+    output = refused(app)
+    assert "FAILED: sqlite" in output
+    assert "run ./setup.sh" in output
+    assert is_new(app)
