@@ -19,7 +19,7 @@ def tests(session):
     session.install(*TESTS)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
-    session.run("pytest", *(session.posargs or ["--numprocesses=2", "--dist=loadfile"]))
+    session.run("pytest", *(session.posargs or ["--numprocesses=2", "--dist=loadgroup"]))
 
 
 @nox.session

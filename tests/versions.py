@@ -1,0 +1,76 @@
+"""Earlier versions of the template, made from the work tree, for tests of `copier update`.
+
+A clean clone has no tags, and must not need any.  Each version is the work tree with some
+changes taken back, of the kinds that real releases make: a question, a folder or a file that
+came, went or got another name, and lines that changed in config, scripts and README.
+"""
+
+import shutil
+
+from support import git
+
+NOW = "v1.0.0"
+
+
+def replace(repo, name, old, new):
+    """Replace text in a file of the template; ValueError if it is not there."""
+    path = repo / name
+    text = path.read_text()
+    if old not in text:
+        raise ValueError(f"{name} does not hold {old!r}")
+    path.write_text(text.replace(old, new))
+
+
+def add_placeholder(repo, folder):
+    """Add a folder of the app dir, with a placeholder in it."""
+    (repo / "template" / folder).mkdir(parents=True)
+    (repo / "template" / folder / ".gitkeep").touch()
+
+
+def third(repo):
+    """v0.3.0: other lines in config and README."""
+    replace(repo, "template/cron.conf.jinja", "level = WARNING", "level = ERROR")
+    replace(repo, "template/README.md.jinja", "## Folders", "## All folders")
+
+
+def second(repo):
+    """v0.2.0: also without the file silent.conf and a folder, with a folder under its old name, and other scripts."""
+    third(repo)
+    (repo / "template/silent.conf.jinja").unlink()
+    shutil.rmtree(repo / "template/data/templates")
+    add_placeholder(repo, "data/mail-templates")
+    replace(repo, "template/setup.sh.jinja", "umask 027", "umask 077")
+
+
+def first(repo):
+    """v0.1.0: also without the question luigi_port, with a folder and a file that went, and other web config."""
+    second(repo)
+    text = (repo / "copier.yml").read_text()
+    start = text.index("luigi_port:")
+    (repo / "copier.yml").write_text(text[:start] + text[text.index("web_api:", start) :])
+    for path in repo.glob("template/**/*.jinja"):
+        path.write_text(path.read_text().replace("{{ luigi_port }}", "8082"))
+    add_placeholder(repo, "data/imports")
+    (repo / "template/noisy.conf").write_text("# Template. As cron.conf, but it tells all.\n\n[noisy]\nlevel = DEBUG\n")
+    replace(repo, "template/web.conf.jinja", "pyramid.default_locale_name = en", "pyramid.default_locale_name = de")
+
+
+VERSIONS = {"v0.1.0": first, "v0.2.0": second, "v0.3.0": third, NOW: None}
+
+
+def make_history(source, repo):
+    """Make a git repository with each version as a tagged commit; the newest renders as `source` does."""
+    git("init", "--quiet", repo, cwd=source)
+    for tag, change in VERSIONS.items():
+        for path in repo.iterdir():
+            if path.name != ".git":
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        shutil.copy2(source / "copier.yml", repo)
+        for folder in ("includes", "template"):
+            shutil.copytree(source / folder, repo / folder)
+        if change:
+            change(repo)
+        git("add", "--all", cwd=repo)
+        git("commit", "--quiet", "--message", f"Release {tag}", cwd=repo)
+        git("tag", tag, cwd=repo)
+    return repo
