@@ -36,6 +36,9 @@ def main():
         user = auth.make_user(session=session, username="admin")
         auth.set_user_password(user, shown)
         user.roles.append(role)
+        # else the first pages make these roles, and block each other in it
+        auth.get_role_anyone(session)
+        auth.get_role_authenticated(session)
     if password:
         say(STEP, "user admin made, with your password")
     else:

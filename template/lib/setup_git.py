@@ -10,8 +10,11 @@ IDENTITY = {"user.name": "appdir", "user.email": "appdir@localhost"}
 
 
 def git(*args, check=True):
-    """Run git in the app dir and return the finished process, with its output as text."""
-    return subprocess.run(["git", *args], cwd=APPDIR, check=check, capture_output=True, text=True)
+    """Run git in the app dir and return the finished process; with `check`, a failure ends the step."""
+    done = subprocess.run(["git", *args], cwd=APPDIR, capture_output=True, text=True)
+    if check and done.returncode:
+        fail(STEP, f"git said: {(done.stderr.strip().splitlines() or ['nothing'])[0]}; mend that, run setup.sh again")
+    return done
 
 
 def main():

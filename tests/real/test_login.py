@@ -16,11 +16,15 @@ def test_admin_logs_in(app_of, kind, database, python):
     app = app_of(kind, database, python)
     with app.serve() as web:
         assert "password" in web.get("/login").text
-        assert ADMIN[0] not in web.get("/").text
+        assert not web.get("/users/").url.endswith("/users/")
         page = web.login(*ADMIN)
         assert page.status == 200
         assert ADMIN[0] in page.text
-        assert web.get("/users/").status == 200
+        web.become_root()
+        users = web.get("/users/")
+        assert users.status == 200
+        assert users.url.endswith("/users/")
+        assert ADMIN[0] in users.text
     assert [path for path in app.dir.glob("sessions/data/**/*") if path.suffix == ".cache"]
     assert (app.dir / "log/web.log").stat().st_size
 

@@ -167,6 +167,17 @@ def test_secrets_keep_what_is_there(fresh):
     assert again.count("beaker.session.secret") == again.count("default.url") == 1
 
 
+def test_git_that_refuses_is_told(fresh):
+    fresh.setup()
+    shutil.rmtree(fresh.dir / ".git")
+    (fresh.dir / ".git").write_text("gitdir: /nowhere\n")
+    done = fresh.run("./setup.sh", check=False)
+    (fresh.dir / ".git").unlink()
+    assert done.returncode == 1
+    assert "git said: " in done.stdout.splitlines()[-1]
+    assert "Traceback" not in done.stdout
+
+
 def test_outside_an_env(fresh, tmp_path):
     shutil.copytree(fresh.dir, tmp_path / "app", symlinks=True)
     done = subprocess.run([tmp_path / "app/setup.sh"], capture_output=True, text=True)
