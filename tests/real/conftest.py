@@ -12,6 +12,7 @@ from real.apps import KINDS, find_python, free_port, listens, make_app, running
 POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the marks
 def pytest_collection_modifyitems(items):
     """Let pytest-xdist keep the tests of one file together, since they share their apps."""
     for item in items:
