@@ -19,7 +19,12 @@ def tests(session):
     session.install(*TESTS)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
-    session.run("pytest", *(session.posargs or ["--numprocesses=2", "--dist=loadgroup"]))
+    if session.posargs:
+        session.run("pytest", *session.posargs)
+        return
+    session.run("pytest", "--numprocesses=2", "--ignore=tests/real")
+    # the tests of one file share their apps, so they stay on one worker
+    session.run("pytest", "--numprocesses=2", "--dist=loadfile", "tests/real")
 
 
 @nox.session

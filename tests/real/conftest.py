@@ -12,14 +12,6 @@ from real.apps import KINDS, find_python, free_port, listens, make_app, running
 POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the marks
-def pytest_collection_modifyitems(items):
-    """Let pytest-xdist keep the tests of one file together, since they share their apps."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-
-
 def require(found, what, package):
     """Skip the test aloud if something of the system is missing; in CI that is a failure."""
     if not found:
