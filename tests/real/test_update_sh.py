@@ -15,15 +15,18 @@ import pytest
 from real.apps import ADMIN, KINDS, make_app
 from support import files, git
 
+# runs update.py, and kills it at its n-th step, or just after it has marked the update as ready to come in
 DIES_AT = """
 import os, runpy, signal, sys
-left = int(sys.argv.pop(1))
+at = sys.argv.pop(1)
+steps, ready = 0, False
 def count(event, args):
-    global left
+    global steps, ready
     if event in {"os.rename", "os.chmod", "os.mkdir", "os.remove", "os.rmdir", "subprocess.Popen"}:
-        left -= 1
-        if left == 0:
+        steps += 1
+        if ready or at == str(steps):
             os.kill(os.getpid(), signal.SIGKILL)
+        ready = at == "ready" and event == "os.rename" and str(args[1]).endswith("/ready")
 sys.path.insert(0, os.path.abspath("lib"))
 sys.argv[0] = "lib/update.py"
 sys.addaudithook(count)
@@ -297,13 +300,13 @@ def test_killed_at_any_time_before_it_comes_in(app):
     before, start = tracked(app), time.monotonic()
     app.run("./update.sh")
     seconds = time.monotonic() - start
-    for step in range(8):
+    for step in range(5):
         shutil.rmtree(app.dir)
         shutil.copytree(app.env / "before", app.dir, symlinks=True)
         process = subprocess.Popen(
             ["./update.sh"], cwd=app.dir, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
         )
-        time.sleep(seconds * step / 8)
+        time.sleep(seconds * step / 5)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -319,38 +322,33 @@ def is_finished(app):
     return git("log", "-1", "--format=%s", cwd=app.dir).startswith("Update by template")
 
 
-def test_killed_at_every_step_of_coming_in(app):
-    """Each rename, chmod, mkdir, removal and child process is a point where it dies once."""
-    old = tracked(app)
-    python = app.env / "bin/python"
+def test_killed_at_every_step_of_coming_in(app, made, tmp_path):
+    """Each rename, chmod, mkdir, removal and child process is a point where it dies, one run after the other."""
+    old, python = tracked(app), app.env / "bin/python"
     (app.env / "dies_at.py").write_text(DIES_AT)
-    died = app.env / "died"
-    steps, new = 0, None
-    while not (app.dir / ".update/.git/ready").exists():  # to the point from which it comes in
-        steps += 1
-        assert steps < 100
-        app.run(python, "../dies_at.py", 30 + steps, check=False)
-    shutil.rmtree(died, ignore_errors=True)
-    shutil.copytree(app.dir, died, symlinks=True)
+    assert app.run(python, "../dies_at.py", "ready", check=False).returncode == -signal.SIGKILL
+    shutil.copytree(app.dir, tmp_path / "ready", symlinks=True)
     app.run("./update.sh", "--continue")
     assert is_new(app)
     new = tracked(app)
-    for left in range(1, 200):
-        shutil.rmtree(app.dir)
-        shutil.copytree(died, app.dir, symlinks=True)
-        done = app.run(python, "../dies_at.py", left, "--continue", check=False)
-        for name, found in tracked(app).items():  # each file is whole, the old one or the new one
-            assert found in (old.get(name), new.get(name)), (left, name)
-        if done.returncode == 0:
+    shutil.rmtree(app.dir)
+    shutil.copytree(tmp_path / "ready", app.dir, symlinks=True)
+    mixed = 0
+    for step in range(1, 200):
+        done = app.run(python, "../dies_at.py", step, "--continue", check=False)
+        found = tracked(app)
+        for name in found:  # each file is whole, the old one or the new one
+            assert found[name] in (old.get(name), new.get(name)), (step, name)
+        mixed += found not in (old, new)
+        if not (app.dir / ".update/.git/ready").exists():
+            assert found == new
             break
         assert done.returncode == -signal.SIGKILL, done.stdout
-        if (app.dir / ".update/.git/ready").exists():
-            app.run("./update.sh", "--continue")
-        elif (app.dir / ".update").exists():
-            app.run("./update.sh", "--quiet")
-        assert is_new(app)
-        assert tracked(app) == new, left
-    assert left > 20
+    assert step > 30
+    assert mixed > 10
+    app.run("./update.sh")
+    assert is_new(app)
+    assert tracked(app) == new
 
 
 def test_two_at_once(app):
