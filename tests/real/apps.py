@@ -146,12 +146,11 @@ class App:
 def make_app(render, folder, python="3.11", packages=True, **answers):
     """Make an env at `folder`, render the app dir in it, and install the packages that it asks for.
 
-    Without `packages`, the env is there already, and stays as it is.
+    Without `packages`, the env holds only pip.
     """
     port = free_port()
     answers = {"web_port": str(port), "web_api_port": str(free_port())} | answers
-    if packages:
-        uv("venv", "--quiet", "--seed", "--python", find_python(python) or python, folder)
+    uv("venv", "--quiet", "--seed", "--python", find_python(python) or python, folder)
     app = App(folder, int(answers["web_port"]))
     render(app.dir, **answers)
     if packages:

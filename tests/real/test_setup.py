@@ -226,7 +226,6 @@ def test_moved_app_dir_runs(render, tmp_path):
 
 def test_bare_env_gets_its_packages(render, tmp_path):
     """From an env that holds only pip: setup.sh installs, and the app runs; no env is active."""
-    subprocess.run(["python3", "-m", "venv", tmp_path / "poser"], check=True)
     app = make_app(render, tmp_path / "poser", packages=False, framework="wutta", luigi=False, app_name="poser")
     assert "installing requirements.txt" in app.setup(PATH="/usr/bin:/bin")
     with app.serve() as web:
