@@ -12,8 +12,8 @@ from pathlib import Path
 
 import copier
 import pytest
-from real.apps import ADMIN, KINDS, make_app
-from support import files, git
+from real.apps import ADMIN, KINDS, App, make_app
+from support import files, git, release
 
 # runs update.py, and kills it at its n-th step, or just after it has marked the update as ready to come in
 DIES_AT = """
@@ -66,13 +66,6 @@ def change(repo, name, old, new):
     text = (repo / name).read_text()
     assert text.count(old) == 1, (name, old)
     (repo / name).write_text(text.replace(old, new))
-
-
-def release(repo, tag):
-    """Commit the work tree of a template and tag it."""
-    git("add", "--all", cwd=repo)
-    git("commit", "--quiet", "--message", tag, cwd=repo)
-    git("tag", tag, cwd=repo)
 
 
 def new_app(versions, folder, **answers):
@@ -387,6 +380,73 @@ def test_app_dir_inside_a_larger_repository(app):
     finally:
         shutil.rmtree(app.env / ".git")
         (app.env / ".gitignore").unlink()
+
+
+def uncommitted(app):
+    (app.dir / "web.conf").write_text("mine")
+    return "not committed: web.conf; run: git add"
+
+
+def without_git(app):
+    shutil.rmtree(app.dir / ".git")
+    return "not in git, so an update could lose your edits; run ./setup.sh"
+
+
+def in_an_env_that_git_ignores(app):
+    shutil.rmtree(app.dir / ".git")
+    (app.env / ".gitignore").write_text("*\n")
+    git("init", "--quiet", app.env, cwd="/")
+    git("commit", "--quiet", "--allow-empty", "--message", "Env", cwd=app.env)
+    return "not in git, so an update could lose your edits; run ./setup.sh"
+
+
+def ignored_file(app):
+    git("rm", "--quiet", "--cached", "cron.conf", cwd=app.dir)
+    commit(app, ".gitignore", (app.dir / ".gitignore").read_text() + "/cron.conf\n")
+    (app.dir / "cron.conf").write_text((app.dir / "cron.conf").read_text() + "# mine\n")
+    return "git ignores cron.conf, so no update reaches it; run: git add --force cron.conf"
+
+
+def not_set_up(app):
+    (app.dir / "secrets.conf").unlink()
+    return "not set up; run ./setup.sh"
+
+
+def unknown_question(app):
+    return "--data lugi: no such question"
+
+
+@pytest.mark.parametrize(
+    "place",
+    [uncommitted, without_git, in_an_env_that_git_ignores, ignored_file, not_set_up, unknown_question],
+)
+def test_place_where_an_update_would_lose_is_refused(app, place):
+    try:
+        reason = place(app)
+        before = tracked(app)
+        options = ["--data", "lugi=false"] if place is unknown_question else []
+        assert reason in refused(app, *options)
+        assert tracked(app) == before
+    finally:
+        shutil.rmtree(app.env / ".git", ignore_errors=True)
+        (app.env / ".gitignore").unlink(missing_ok=True)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give an app dir to another user")
+def test_root_does_not_update_the_app_dir_of_another(app):
+    before = tracked(app)
+    shutil.chown(app.dir, "nobody")
+    assert f"belongs to nobody; run this as that user: sudo -u nobody {app.dir}/update.sh" in refused(app)
+    assert tracked(app) == before
+
+
+def test_moved_app_dir(app, tmp_path):
+    moved = App(app.env.rename(tmp_path / "moved"), app.port)
+    try:
+        moved.run("./update.sh")
+        assert is_new(moved)
+    finally:
+        moved.env.rename(app.env)
 
 
 def test_check_update_of_copier_tells(app):
