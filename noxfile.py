@@ -36,6 +36,13 @@ def tests(session):
 
 
 @nox.session
+def benchmarks(session):
+    """Print what copies and updates cost, as ratios; arguments go to benchmarks/update.py, such as `-- --runs 3`."""
+    session.install(COPIER, "pyyaml", "uv")
+    session.run("python", "benchmarks/update.py", *session.posargs)
+
+
+@nox.session
 def demo(session):
     """Set up an app in .demo/ and serve it; `-- wutta` or `-- rattail`, and `-- --once` only checks the login."""
     if unknown := set(session.posargs) - {"rattail", "wutta", "--once"}:
