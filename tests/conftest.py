@@ -1,12 +1,11 @@
 """Fixtures that every test shares: the template as a tagged release, and how to render it."""
 
 import os
-import shutil
 from pathlib import Path
 
 import copier
 import pytest
-from support import ROOT, git, questions
+from support import questions, release_work_tree
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -30,17 +29,7 @@ def isolated(tmp_path_factory):
 @pytest.fixture(scope="session")
 def template(tmp_path_factory):
     """A git repository with the template as the work tree has it now, tagged v1.0.0."""
-    repo = tmp_path_factory.mktemp("template")
-    listed = git("ls-files", "--cached", "--others", "--exclude-standard", "-z", cwd=ROOT)
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (repo / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, repo / name)
-    git("init", "--quiet", cwd=repo)
-    git("add", "--all", cwd=repo)
-    git("commit", "--quiet", "--message", "Release 1.0.0", cwd=repo)
-    git("tag", "v1.0.0", cwd=repo)
-    return repo
+    return release_work_tree(tmp_path_factory.mktemp("template"))
 
 
 @pytest.fixture(scope="session")

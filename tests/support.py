@@ -1,5 +1,6 @@
 """What tests share beside fixtures: the questions, git, and a look at all files of a folder."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -27,6 +28,25 @@ def git(*args, cwd):
     """Run git in the folder `cwd` and return what it prints; raise CalledProcessError if it fails."""
     done = subprocess.run(["git", *map(str, args)], cwd=cwd, check=True, capture_output=True, text=True)
     return done.stdout
+
+
+def release_work_tree(repo):
+    """Make a git repository with the project as the work tree has it now, uncommitted files included, tagged v1.0.0."""
+    listed = git("ls-files", "--cached", "--others", "--exclude-standard", "-z", cwd=ROOT)
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (repo / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, repo / name)
+    git("init", "--quiet", cwd=repo)
+    release(repo, "v1.0.0")
+    return repo
+
+
+def release(repo, tag):
+    """Commit the work tree of a template and tag it."""
+    git("add", "--all", cwd=repo)
+    git("commit", "--quiet", "--message", f"Release {tag}", cwd=repo)
+    git("tag", tag, cwd=repo)
 
 
 def files(folder):

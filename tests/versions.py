@@ -7,7 +7,7 @@ came, went or got another name, and lines that changed in config, scripts and RE
 
 import shutil
 
-from support import git
+from support import git, release
 
 NOW = "v1.0.0"
 
@@ -70,7 +70,5 @@ def make_history(source, repo):
             shutil.copytree(source / folder, repo / folder)
         if change:
             change(repo)
-        git("add", "--all", cwd=repo)
-        git("commit", "--quiet", "--message", f"Release {tag}", cwd=repo)
-        git("tag", tag, cwd=repo)
+        release(repo, tag)
     return repo
