@@ -234,3 +234,55 @@ def test_folders_of_old_versions_keep_their_data(place):
     assert not (app / "noisy.conf").exists()
     assert "noisy.conf" in git("ls-tree", "--name-only", "HEAD", cwd=app)
     assert len(data) > 10
+
+
+def test_app_dir_in_a_larger_repository(place, fresh):
+    app, data = place("v0.1.0")
+    shutil.rmtree(app / ".git")
+    (app.parent / "other.txt").write_text("not the app's")
+    git("init", "--quiet", cwd=app.parent)
+    commit(app.parent)
+    update(app)
+    assert without(files(app), data) == fresh(0)
+    assert {name: files(app).get(name) for name in data} == data
+
+
+def test_uncommitted_edit_is_refused(place):
+    app, _ = place("v0.3.0")
+    (app / "web.conf").write_text("mine")
+    before = files(app)
+    with pytest.raises(copier.errors.UserMessageError, match="dirty"):
+        update(app)
+    assert files(app) == before
+
+
+def test_app_dir_without_git_is_refused(place):
+    app, _ = place("v0.3.0")
+    shutil.rmtree(app / ".git")
+    before = files(app)
+    with pytest.raises(copier.errors.UserMessageError, match="git-tracked"):
+        update(app)
+    assert files(app) == before
+
+
+def test_copier_alone_loses_edits_of_an_ignored_file(place):
+    """Why the README tells to use update.sh, which refuses this; if Copier mends it, mend the README."""
+    app, _ = place("v0.3.0")
+    git("rm", "--quiet", "--cached", "cron.conf", cwd=app)
+    (app / ".gitignore").write_text((app / ".gitignore").read_text() + "/cron.conf\n")
+    (app / "cron.conf").write_text((app / "cron.conf").read_text() + "# mine\n")
+    commit(app)
+    update(app)
+    assert b"# mine" not in files(app).get("cron.conf", (0, b""))[1]
+
+
+def test_copier_alone_stops_at_a_link_to_another_volume(place, tmp_path):
+    """Half way, but nothing is lost: git has the old files, and the data stay."""
+    app, data = place("v0.3.0")
+    shutil.move(app / "data", tmp_path / "volume")
+    (app / "data").symlink_to(tmp_path / "volume")
+    with pytest.raises(copier.errors.ForbiddenPathError, match="data/"):
+        update(app)
+    git("reset", "--quiet", "--hard", cwd=app)
+    assert git("status", "--porcelain", cwd=app) == ""
+    assert {name: (app / name).read_bytes() for name in data} == {name: found[1] for name, found in data.items()}

@@ -273,6 +273,13 @@ def test_undo_takes_it_back_and_keeps_later_edits_and_modes(app):
     assert is_new(app)
 
 
+def test_downgrade_is_refused(app):
+    app.run("./update.sh")
+    before = tracked(app)
+    assert "Downgrades are not supported" in refused(app, "--vcs-ref", "v1.0.0")
+    assert tracked(app) == before
+
+
 def test_part_goes_off_and_on_and_its_files_stay(app):
     commit(app, "luigitasks/overnight_mine.py", "MINE = True\n")
     (app.dir / "luigi/2026/01/02").mkdir(parents=True)
