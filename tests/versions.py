@@ -71,4 +71,5 @@ def make_history(source, repo):
         if change:
             change(repo)
         release(repo, tag)
+    git("gc", "--quiet", cwd=repo)  # Copier clones it five times for an update, which is faster packed
     return repo
