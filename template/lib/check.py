@@ -1,67 +1,136 @@
-"""Load every config of this app dir with the software that reads it, and say which ones it refuses.
+"""Tell an operator what is wrong with the app; check.sh runs this.
 
-Scripts and Python files are only read, not run.  update.py runs this in its clone, before
-anything comes into the app dir; run by hand, it tells whether your own edits are sound.
+Each check is a function that returns one line about what is well, or raises Wrong (somebody
+has to act) or Unknown (it could not look, or nobody has to act now).
 """
 
 import configparser
+import datetime
+import json
+import os
+import shutil
 import subprocess
+import sys
+import urllib.request
 
-from appdir import APPDIR, FRAMEWORK, fail, load_config, say_kept
-from paste.deploy.loadwsgi import APP, SERVER, loadcontext
+from appdir import APPDIR, CORE_CONFIG, load_config
 
-STEP = "check"
-SERVED = {"app": APP, "composite": APP, "server": SERVER}  # sections that PasteDeploy reads
-
-
-def load_ini(path):
-    """Load one config: as an ini file, then as the framework and the web server take it."""
-    parser = configparser.RawConfigParser()
-    parser.read_string(path.read_text(), str(path))
-    if parser.has_section(f"{FRAMEWORK}.config"):
-        load_config(path.name)
-    for section in parser.sections():
-        kind, _, name = section.partition(":")
-        if kind in SERVED:
-            loadcontext(SERVED[kind], f"config:{path}", name)
+DISK_FREE = 0.05  # of the volume: below that, databases and logs stop soon
 
 
-def load_script(path):
-    """Let the shell read a script without running it."""
-    done = subprocess.run(["sh", "-n", path], capture_output=True, text=True)
+class Wrong(Exception):
+    """Something is wrong; the text says what, and what to do."""
+
+
+class Unknown(Exception):
+    """Nothing to act on at once; the text says what could not be seen, or waits."""
+
+
+def config():
+    """Every config loads with the software that reads it."""
+    from check_config import refused
+
+    if lines := refused():
+        raise Wrong("; ".join(lines))
+    return "every config loads"
+
+
+def database():
+    """The database answers, and its schema is the newest."""
+    from alembic.config import Config
+    from setup_database import revisions
+
+    engine = load_config().appdb_engine
+    current, heads = revisions(engine, Config(str(CORE_CONFIG)))
+    if current != heads:
+        raise Wrong("the schema is not the newest; run ./setup.sh, which migrates it")
+    return f"{engine.url.render_as_string()} answers, its schema is the newest"
+
+
+def disk():
+    """The volumes of the app dir and its data have room."""
+    lines = []
+    for folder in (APPDIR, APPDIR / "data", APPDIR / "log"):
+        usage = shutil.disk_usage(folder)
+        lines.append(f"{usage.free / 1e9:.1f} GB ({usage.free / usage.total:.0%}) free on the volume of {folder}")
+        if usage.free < DISK_FREE * usage.total:
+            raise Wrong(f"only {lines[-1]}; make room")
+    return lines[0]
+
+
+def web():
+    """The web server answers with its login page."""
+    parser = configparser.ConfigParser(defaults={"here": str(APPDIR)})
+    parser.read(APPDIR / "web.conf")
+    address = f"http://{parser['server:main']['host']}:{parser['server:main']['port']}/login"
+    try:
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            page = answer.read()
+    except OSError as error:
+        raise Wrong(f"{address}: {error}; see log/web.log, and start the app") from error
+    if b'name="username"' not in page:  # upstream answers errors with status 200, too
+        raise Wrong(f"{address} shows no login form; see log/web.log")
+    return f"{address} answers"
+
+
+def overnight():
+    """The last run of each overnight automation went well, and is not old."""
+    lines = []
+    for path in sorted(APPDIR.glob("luigitasks/overnight_*.py")):
+        name = path.stem.removeprefix("overnight_")
+        last = APPDIR / f"luigi/log/last-{name}"
+        if not last.exists():
+            raise Unknown(f"{name} has not run by overnight.sh yet")
+        day, code = last.read_text().split()
+        again = f"see luigi/log/luigi.log, then run ./overnight.sh {name} {day}"
+        if code != "0":
+            raise Wrong(f"{name} for {day} ended with code {code}; {again}")
+        age = (datetime.date.today() - datetime.date.fromisoformat(day)).days
+        if age > 2:
+            raise Wrong(f"{name} ran last for {day}, {age} days ago; is cron or its timer on?")
+        lines.append(f"{name} for {day} is done")
+    return "; ".join(lines) or "there is none"
+
+
+def template():
+    """The app dir is of the newest version of its template."""
+    command = shutil.which(os.environ.get("COPIER") or "copier")
+    if not command:
+        raise Unknown("no command copier, so updates can't be seen; name it in COPIER")
+    done = subprocess.run(
+        [command, "check-update", "--output-format", "json"], cwd=APPDIR, capture_output=True, text=True
+    )
     if done.returncode:
-        raise SyntaxError(done.stderr.strip())
+        raise Unknown(f"Copier could not look: {(done.stderr.strip().splitlines() or ['no reason'])[-1]}")
+    found = json.loads(done.stdout)
+    if found["update_available"]:
+        raise Unknown(f"version {found['latest_version']} waits, this is {found['current_version']}; run ./update.sh")
+    return f"{found['current_version']} is the newest version"
 
 
-def load_python(path):
-    """Compile a Python file without running it."""
-    compile(path.read_bytes(), path.name, "exec")
+CHECKS = [config, database, disk, web, overnight, template]
 
 
-def reason(error):
-    """Return one line about an exception, without the value it is about: that may be a password."""
-    if isinstance(error, configparser.InterpolationError):
-        return f"the % in {error.option} of [{error.section}] must be doubled, or name a known value"
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def look(check):
+    """Run a check, and return its status (ok, unknown or FAILED) and its line."""
+    try:
+        return "ok", check()
+    except Unknown as error:
+        return "unknown", str(error)
+    except Exception as error:  # whatever upstream raises is what is wrong
+        return "FAILED", (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def main():
-    """Load all; end with exit code 1 and a line for each file that is refused."""
-    loaders = {
-        load_ini: [*APPDIR.glob("*.conf"), *APPDIR.glob("luigi/*.conf"), *APPDIR.glob("luigi/*.cfg")],
-        load_script: APPDIR.glob("*.sh"),
-        load_python: [path for folder in ("lib", "luigitasks", "poser") for path in APPDIR.glob(f"{folder}/**/*.py")],
-    }
-    refused = []
-    for load, paths in loaders.items():
-        for path in sorted(paths):
-            try:
-                load(path)
-            except Exception as error:  # whatever upstream raises, it does not run from this file
-                refused.append(f"{path.relative_to(APPDIR)}: {reason(error)}")
-    if refused:
-        fail(STEP, "; ".join(refused))
-    say_kept(STEP, "every config loads")
+    """Run all checks, show them, and end with exit code 1 if one failed."""
+    found = {check.__name__: look(check) for check in CHECKS}
+    if "--json" in sys.argv:
+        print(json.dumps([{"check": name, "status": status, "text": text} for name, (status, text) in found.items()]))
+    else:
+        for name, (status, text) in found.items():
+            if status == "FAILED" or "--quiet" not in sys.argv:
+                print(f"{name:<10} {status + ': ' if status != 'ok' else ''}{text}")
+    sys.exit(any(status == "FAILED" for status, _ in found.values()))
 
 
 main()

@@ -10,18 +10,26 @@ from appdir import CORE_CONFIG, fail, load_config, say, say_kept
 STEP = "database"
 
 
+def revisions(engine, alembic):
+    """Return the sets of revisions at which the schema is and should be; ConnectionError if there is no answer."""
+    heads = set(ScriptDirectory.from_config(alembic).get_heads())
+    try:
+        with engine.connect() as connection:
+            return set(MigrationContext.configure(connection).get_current_heads()), heads
+    except sa.exc.SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise ConnectionError(f"{engine.url.render_as_string()} does not answer: {reason}") from error
+
+
 def main():
     """Make all tables on SQLite, where upstream's migrations can't run; migrate elsewhere."""
     config = load_config()
     engine = config.appdb_engine
     alembic = Config(str(CORE_CONFIG))
-    heads = set(ScriptDirectory.from_config(alembic).get_heads())
     try:
-        with engine.connect() as connection:
-            current = set(MigrationContext.configure(connection).get_current_heads())
-    except sa.exc.SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-        fail(STEP, f"{engine.url.render_as_string()} does not answer: {reason}")
+        current, heads = revisions(engine, alembic)
+    except ConnectionError as error:
+        fail(STEP, error)
     if current == heads:
         say_kept(STEP, "schema is up to date")
         return
@@ -36,4 +44,5 @@ def main():
         command.upgrade(alembic, "heads")
 
 
-main()
+if __name__ == "__main__":
+    main()

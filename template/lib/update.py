@@ -166,7 +166,7 @@ def check(app):
             shutil.copy2(APPDIR / name, app / name)
     (app / "log").mkdir(exist_ok=True)  # where the configs open their logs
     python = [sys.executable, "-W", "ignore"]  # upstream's warnings
-    steps = ("setup_packages.py", "setup_secrets.py", "check.py")
+    steps = ("setup_packages.py", "setup_secrets.py", "check_config.py")
     return all(not subprocess.run([*python, f"lib/{step}", "--quiet"], cwd=app).returncode for step in steps)
 
 

@@ -1,0 +1,143 @@
+"""check.sh: each thing that breaks is named; nothing is changed."""
+
+import contextlib
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import copier
+import pytest
+from real.apps import KINDS, make_app
+from real.conftest import require
+from support import files, git, release
+
+WELL = {"config", "database", "disk", "web", "overnight", "template"}
+
+
+@pytest.fixture(scope="module")
+def versions(template, tmp_path_factory):
+    """The template, of which a newer version may come."""
+    repo = tmp_path_factory.mktemp("versions") / "template"
+    git("clone", "--quiet", template, repo, cwd="/")
+    return repo
+
+
+@pytest.fixture(scope="module")
+def app(versions, tmp_path_factory):
+    """A WuttaWeb app with its server running, whose overnight automation has run."""
+
+    def render(folder, **answers):
+        copier.run_copy(str(versions), folder, data=answers, defaults=True, quiet=True)
+
+    app = make_app(render, tmp_path_factory.mktemp("check") / "poser", **KINDS["wuttaweb"])
+    app.setup()
+    app.run("./overnight.sh")
+    with app.serve():
+        yield app
+
+
+@pytest.fixture
+def kept(app, request):
+    """The app; the files that a test may change, named by a mark, are as before after it."""
+    paths = [app.dir / name for name in request.param]
+    before = {path: path.read_bytes() for path in paths}
+    yield app
+    for path, data in before.items():
+        path.write_bytes(data)
+
+
+def changes(*names):
+    """Mark a test that changes files of the app dir."""
+    return pytest.mark.parametrize("kept", [names], indirect=True, ids=["app"])
+
+
+def stable(app):
+    """Return the files of the app dir that neither the server nor Python writes by itself."""
+    theirs = ("log/", "sessions/", "data/poser.sqlite")
+    kept = {name: found for name, found in files(app.dir).items() if not name.startswith(theirs)}
+    return {name: found for name, found in kept.items() if "__pycache__" not in name}
+
+
+def look(app, *command):
+    """Run check.sh, and return its exit code and {check: (status, text)}."""
+    done = app.run(*command, "./check.sh", "--json", check=False, COPIER=str(Path(sys.executable).with_name("copier")))
+    return done.returncode, {line["check"]: (line["status"], line["text"]) for line in json.loads(done.stdout)}
+
+
+def found_wrong(app, name):
+    """Return what check.sh says about the one thing that must be wrong."""
+    code, found = look(app)
+    assert {check for check, (status, _) in found.items() if status != "ok"} == {name}, found
+    assert (code, found[name][0]) == (1, "FAILED")
+    return found[name][1]
+
+
+def test_all_is_well(app):
+    before = stable(app)
+    code, found = look(app)
+    assert (code, found.keys(), {status for status, _ in found.values()}) == (0, WELL, {"ok"}), found
+    assert "overnight  main for " in app.run("./check.sh").stdout
+    assert app.run("./check.sh", "--quiet").stdout == ""
+    assert stable(app) == before
+
+
+@changes("cron.conf")
+def test_config_that_does_not_load(kept):
+    (kept.dir / "cron.conf").write_text("[handler")
+    assert found_wrong(kept, "config").startswith("cron.conf: ")
+
+
+@changes("data/poser.sqlite")
+def test_old_schema(kept):
+    with contextlib.closing(sqlite3.connect(kept.dir / "data/poser.sqlite")) as database:
+        database.execute("delete from alembic_version")
+        database.commit()
+    assert "run ./setup.sh" in found_wrong(kept, "database")
+
+
+@changes("data/poser.sqlite")
+def test_database_that_is_damaged(kept):
+    (kept.dir / "data/poser.sqlite").write_bytes(b"damaged" * 1000)
+    assert "does not answer: file is not a database" in look(kept)[1]["database"][1]
+
+
+def test_full_disk(app):
+    alone = ["unshare", "--map-root-user", "--mount"]
+    require(not subprocess.run([*alone, "true"], capture_output=True).returncode, "unshare", "util-linux")
+    fill = "mount -t tmpfs -o size=1m none log && { head -c 2000000 /dev/zero > log/full || :; } 2>/dev/null && exec"
+    _, found = look(app, *alone, "sh", "-c", f'{fill} "$@"', "sh")
+    assert found["disk"][0] == "FAILED"
+    assert f"only 0.0 GB (0%) free on the volume of {app.dir}/log; make room" in found["disk"][1]
+
+
+@changes("luigitasks/overnight_main.py")
+def test_overnight_that_failed(kept):
+    path = kept.dir / "luigitasks/overnight_main.py"
+    path.write_text(path.read_text().replace('"problems"]', '"no-such-command"]'))
+    kept.run("./overnight.sh", "main", "2026-01-31", check=False)
+    assert "main for 2026-01-31 ended with code 30" in found_wrong(kept, "overnight")
+    path.write_text(path.read_text().replace('"no-such-command"]', '"problems"]'))
+    kept.run("./overnight.sh", "main", "2026-01-31")
+    assert "days ago; is cron or its timer on?" in found_wrong(kept, "overnight")
+    kept.run("./overnight.sh")
+    assert look(kept)[0] == 0
+
+
+def test_template_update_that_waits(app, versions):
+    (versions / "new").touch()
+    release(versions, "v1.1.0")
+    code, found = look(app)
+    assert (code, found["template"]) == (0, ("unknown", "version 1.1.0 waits, this is 1.0.0; run ./update.sh"))
+
+
+def test_server_that_is_down(tmp_path, app):
+    shutil.copytree(app.dir, tmp_path / "poser/app", symlinks=True)
+    web = tmp_path / "poser/app/web.conf"
+    web.write_text(web.read_text().replace(f"port = {app.port}", "port = 1"))
+    (tmp_path / "poser/bin").symlink_to(app.env / "bin")
+    done = app.run(tmp_path / "poser/app/check.sh", check=False)
+    assert done.returncode == 1
+    assert "FAILED: http://127.0.0.1:1/login: <urlopen error [Errno 111] Connection refused>" in done.stdout
