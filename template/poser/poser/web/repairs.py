@@ -3,6 +3,7 @@
 Seen with Rattail 0.21.3, Tailbone 0.23.2 and WuttaWeb 0.36.2.
 """
 
+from beaker.session import SessionObject
 from pyramid.events import NewRequest, NewResponse
 from rattail.poser import PoserHandler
 from tailbone.auth import TailboneSecurityPolicy
@@ -22,6 +23,7 @@ def includeme(config):
     config.add_subscriber(tell_errors_apart, NewResponse)
     rattail_config = config.registry.settings["rattail_config"]
     let_each_thread_have_its_session()
+    let_logout_end_the_session()
     let_own_code_be_listed(rattail_config)
     let_wuttaweb_pages_in(rattail_config)
     let_grid_skip_its_config()
@@ -53,6 +55,22 @@ def let_each_thread_have_its_session():
     Tailbone keeps one session for all threads, which fails when pages load at once.
     """
     TailboneSecurityPolicy.db_session = property(lambda policy: Session(), lambda policy, session: None)
+
+
+def let_logout_end_the_session():
+    """Forget a session for good when its user logs out.
+
+    Tailbone goes on under a new name and leaves what is stored under the old one,
+    so that a copy of the cookie would stay logged in.
+    """
+    clear = SessionObject.delete
+
+    def delete(session):
+        clear(session)
+        # stored while it is empty and still has its name
+        session.persist()
+
+    SessionObject.delete = delete
 
 
 class ShopPoserHandler(PoserHandler):
