@@ -1,0 +1,327 @@
+"""Each folder of a Rattail app dir is filled by the real software, from the rendered config alone."""
+
+import csv
+import html
+import io
+import json
+import os
+import re
+import time
+import zipfile
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from real.apps import ADMIN, KINDS, free_port, make_app
+from real.web import Web
+
+UPC = "07430500132"  # the product of Tailbone's own catalog template
+SEED = f"""
+from rattail.config import make_config
+app = make_config("silent.conf").get_app()
+model = app.model
+with app.short_session(commit=True) as session:
+    product = model.Product(upc=app.make_gpc({UPC!r}, calc_check_digit="upc"), description="Apple Cider Vinegar")
+    product.prices.append(model.ProductPrice(price=5.99, level=1, type=app.enum.PRICE_TYPE_REGULAR))
+    product.regular_price = product.prices[0]
+    person = model.Person(first_name="Ann", last_name="Lee", display_name="Ann Lee")
+    customer = model.Customer(id="1", name="Ann Lee", account_holder=person)
+    session.add_all([product, person, customer, model.Vendor(id="1", name="KeHE")])
+    session.flush()
+    app.save_setting(session, "rattail.vendor.kehe", session.query(model.Vendor).one().uuid)
+    print(session.query(model.Vendor).one().uuid)
+"""
+INVOICE = (
+    "InvoiceNumber,InvoiceDate,Upc,ShipItem,Brand,Description,OrderQuantity,ShipQuantity,NetEach,NetBillable,PackSize\n"
+    f"77,01/31/2026,{UPC},123456,Bragg,Apple Cider Vinegar,12,12,3.59,43.08,12/32.0 oz\n"
+)
+FULL = 10_000_001  # bytes of a log that is due to be rotated
+LOG_OF = {
+    "rattail.conf": "rattail.log", "quiet.conf": "rattail.log", "silent.conf": "rattail.log",
+    "cron.conf": "cron.log", "web.conf": "web.log", "webapi.conf": "webapi.log",
+    "datasync.conf": "datasync.log", "filemon.conf": "filemon.log",
+}  # fmt: skip
+LOGS = """
+import json, logging, sys
+from rattail.config import make_config
+found = {}
+for name in sys.argv[1:]:
+    make_config(name)
+    files = [handler for handler in logging.root.handlers if isinstance(handler, logging.FileHandler)]
+    found[name] = [(type(handler).__name__, handler.baseFilename) for handler in files]
+print(json.dumps({name: handler for name, (handler,) in found.items()}))
+"""
+
+
+@pytest.fixture(scope="module", params=["postgresql", "sqlite"])
+def app(request, render, tmp_path_factory, mailbox):
+    """A Rattail app with a product, a customer and a vendor, which sends its mail to the mailbox."""
+    parts = {"send_mail": True, "datasync": True, "filemon": True, "web_api": True, "luigi_port": str(free_port())}
+    app = make_app(render, tmp_path_factory.mktemp("folders") / "poser", **parts, **KINDS["tailbone"])
+    config = app.dir / "rattail.conf"
+    config.write_text(config.read_text().replace("smtp.server = localhost", f"smtp.server = 127.0.0.1:{mailbox.port}"))
+    url = {}
+    if request.param == "postgresql":
+        url["DATABASE_URL"] = request.getfixturevalue("postgresql")("folders")
+    app.setup(**url)
+    app.vendor = app.run("../bin/python", "-W", "ignore", "-c", SEED).stdout.split()[-1]
+    return app
+
+
+@pytest.fixture(scope="module")
+def tmp(app, tmp_path_factory):
+    """The folder that the app's processes take for /tmp, once it is set up."""
+    folder = tmp_path_factory.mktemp("tmp")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def web(app, tmp):
+    """The app, served, with the admin logged in and all rights taken; its log was full before."""
+    (app.dir / "log/web.log").write_bytes(FULL * b"\n")
+    with app.serve() as web:
+        web.login(*ADMIN)
+        web.become_root()
+        yield web
+
+
+def send(web, path, **fields):
+    """Fill in the form at a path and return the page that follows, at its end if it shows progress.
+
+    A form that is refused, or work that fails, is an AssertionError.
+    """
+    form = web.get(path)
+    page = web.post(path, {"_csrf": web.csrf_token(form), **fields})
+    assert page.status == 200
+    progress = re.search(r"progressURL: '([^']+)'", page.text)
+    limit = time.monotonic() + 60
+    while progress:
+        state = json.loads(web.get(progress[1].removeprefix(web.base)).text)
+        assert not state.get("error"), state
+        assert time.monotonic() < limit, state
+        if state.get("complete"):
+            return web.get(state["success_url"].removeprefix(web.base))
+        time.sleep(0.2)
+    assert urlsplit(page.url).path != path, f"refused: {re.findall('(?s)<b-field[^>]*is-danger.*?>', page.text)}"
+    return page
+
+
+def upload(name, content):
+    """Return the fields of a form that sends a file."""
+    return {"__start__": "filename:mapping", "upload": (name, content), "__end__": "filename:mapping"}
+
+
+def record_folder(app, folder, page):
+    """Return where Rattail keeps the files of the record that a page shows: by its UUID, below `folder`."""
+    uuid = urlsplit(page.url).path.rstrip("/").rsplit("/", 1)[-1]
+    return app.dir / folder / uuid[:2] / uuid[2:]
+
+
+def only_file(folder):
+    """Return the one file in a folder."""
+    (path,) = folder.iterdir()
+    return path
+
+
+def template_for_users(web):
+    """Return the file that the page of catalogs offers for download, to be filled in."""
+    link = re.search(r'<a href="([^"]+)">Download Default Template', web.get("/vendors/catalogs/").text)[1]
+    return web.get(html.unescape(link).removeprefix(web.base)).body
+
+
+def words(xlsx):
+    """Return all texts of a spreadsheet's cells, from the bytes of its file."""
+    with zipfile.ZipFile(io.BytesIO(xlsx)) as archive:
+        parts = [archive.read(name).decode() for name in archive.namelist() if name.startswith("xl/")]
+    return re.findall("<t(?: [^>]*)?>([^<]*)</t>", "".join(parts))
+
+
+@pytest.mark.proves("data/uploads", "data/batches/vendor_catalog")
+def test_catalog_batch(app, web, tmp):
+    """A price list sent by its form passes through the folder of uploads, and its batch keeps it and shows its rows."""
+    before = set((app.dir / "data/uploads").rglob("*"))
+    sheet = template_for_users(web)
+    page = send(
+        web, "/vendors/catalogs/new",
+        **upload("prices.xlsx", sheet), parser_key="rattail.contrib.generic", vendor_uuid=app.vendor,
+    )  # fmt: skip
+    assert "Apple Cider Vinegar" in page.text
+    kept = only_file(record_folder(app, "data/batches/vendor_catalog", page))
+    assert kept.name == "prices.xlsx"
+    assert kept.read_bytes() == sheet
+    (passed,) = (path for path in set((app.dir / "data/uploads").rglob("*")) - before if path.is_file())
+    assert passed.read_bytes() == sheet
+    assert list(tmp.rglob("*")) == []
+    assert [path for path in app.dir.glob("work/tmp/**/*") if path.is_file()] == []
+
+
+@pytest.mark.proves("data/batches/vendor_invoice")
+def test_invoice_batch(app, web):
+    """An invoice sent by its form is kept by its batch, which shows its rows."""
+    fields = {"parser_key": "rattail.contrib.kehe", "purchase_order_number": "4711"}
+    page = send(web, "/vendors/invoices/new", **upload("invoice.csv", INVOICE.encode()), **fields)
+    assert "Apple Cider Vinegar" in page.text
+    kept = only_file(record_folder(app, "data/batches/vendor_invoice", page))
+    assert kept.name == "invoice.csv"
+    assert kept.read_text() == INVOICE
+
+
+@pytest.mark.proves("data/batches/inventory")
+def test_inventory_batch(app, web, tmp_path):
+    """The command make-batch keeps a count's file with its batch, which the web page shows."""
+    count = tmp_path / "count.csv"
+    count.write_text(f"upc,cases,units\n{UPC},1,2\n")
+    batches = app.dir / "data/batches/inventory"
+    before = set(batches.rglob("*"))
+    command = ["make-batch", "inventory", "--input-file", count, "--kwargs", "{}"]  # it fails without kwargs
+    app.run("../bin/rattail", "-c", "rattail.conf", "--runas", ADMIN[0], *command)
+    (kept,) = (path for path in set(batches.rglob("*")) - before if path.is_file())
+    assert kept.read_bytes() == count.read_bytes()
+    page = web.get(f"/batch/inventory/{kept.parent.parent.name}{kept.parent.name}")
+    assert re.search(r"Inventory &raquo; \d{8}\s*</title>", page.text)
+
+
+@pytest.mark.proves("data/exports/report_output")
+def test_report(app, web):
+    """A report run from its page is kept, and downloaded again as it was."""
+    page = send(web, "/reports/generated/new/customer_mailing")
+    kept = only_file(record_folder(app, "data/exports/report_output", page)).read_bytes()
+    assert {"Ann", "Lee"} <= set(words(kept))
+    assert web.get(urlsplit(page.url).path + "/download").body == kept
+
+
+@pytest.mark.proves("poser")
+def test_own_report(app, web):
+    """A report of the app's own, written by the page Poser Reports, is found there and runs."""
+    fields = {"report_name": "Who Buys", "description": "All customers", "flavor": "customer_py"}
+    send(web, "/poser/reports/new", report_key="who_buys", include_comments="true", **fields)
+    assert "Who Buys" in (app.dir / "poser/poser/reports/who_buys.py").read_text()
+    assert "Users and Roles" in web.get("/poser/reports/").text
+    for key, expected in [("users_and_roles", ADMIN[0]), ("who_buys", "Ann Lee")]:
+        page = send(web, f"/reports/generated/new/poser_{key}")
+        assert expected in words(only_file(record_folder(app, "data/exports/report_output", page)).read_bytes())
+
+
+@pytest.mark.proves("poser", "data/exports/instacart_product_export")
+def test_own_export(app, web):
+    """A page of the app's own makes a file of products with its record, which is downloaded again as it was."""
+    assert "InstacartProductExportView" in web.get("/poser/views/").text
+    page = send(web, "/instacart/product-exports/new")
+    kept = only_file(record_folder(app, "data/exports/instacart_product_export", page))
+    (row,) = csv.DictReader(kept.read_text().splitlines())
+    assert row["item_name"] == "Apple Cider Vinegar"
+    assert row["price"] == "5.99"
+    assert web.get(f"{urlsplit(page.url).path}/download?filename={kept.name}").body == kept.read_bytes()
+
+
+@pytest.mark.proves("luigitasks", "data/exports/instacart_product_export", "work/csv")
+def test_night(app, web):
+    """The starter tasks of a night make a file of products with its record, and the table of products as CSV."""
+    exports = app.dir / "data/exports/instacart_product_export"
+    before = set(exports.rglob("*.csv"))
+    app.run("./overnight.sh", "--quiet", "main", "2026-01-31")
+    (made,) = set(exports.rglob("*.csv")) - before
+    assert "Apple Cider Vinegar" in made.read_text()
+    assert made.parent.parent.name + made.parent.name in web.get("/instacart/product-exports/").text
+    (row,) = csv.DictReader((app.dir / "work/csv/Product.csv").read_text().splitlines())
+    assert row["description"] == "Apple Cider Vinegar"
+
+
+@pytest.mark.proves("data/templates")
+def test_template_for_users(app, web):
+    """A spreadsheet set on the page Configure is kept, and is what users download to fill in."""
+    path, prefix = "/vendors/catalogs/configure", "rattail.batch.vendor_catalog.input_file_template.default"
+    fields = {"_csrf": web.csrf_token(web.get(path)), f"{prefix}.mode": "hosted", f"{prefix}.file": ""}
+    web.post(path, {**fields, f"{prefix}.url": "", f"{prefix}.file.upload": ("ours.xlsx", b"our columns")})
+    hosted = app.dir / "data/templates/input_files/vendorcatalogs/default/0001/ours.xlsx"
+    assert hosted.read_bytes() == b"our columns"
+    assert template_for_users(web) == b"our columns"
+
+
+@pytest.mark.proves("data/templates")
+def test_template_of_a_mail(app, mailbox):
+    """A mail is sent from the template that lies there, before Rattail's own."""
+
+    def send_mail():
+        command = ["run-n-mail", "--subject", "Night", "echo all is well"]
+        app.run("../bin/rattail", "-c", "rattail.conf", *command)
+        return mailbox.messages.pop()
+
+    assert "Command Result" in send_mail().get_content()
+    template = app.dir / "data/templates/run_n_mail.html.mako"
+    template.write_text("<p>Our own words: ${output}</p>")
+    mail = send_mail()
+    template.unlink()
+    assert "Our own words: all is well" in mail.get_content()
+    assert mail["Subject"] == "[Poser] Night"
+    assert mail["To"] == "root@localhost"
+
+
+@pytest.mark.proves("sessions/data", "sessions/lock")
+def test_sessions(app, web):
+    """A login has its file; a logout ends its use; and the command cleanup removes what expired, and only that."""
+    other = Web(web.base)
+    other.login(*ADMIN)
+    (cookie,) = (f"{cookie.name}={cookie.value}" for cookie in other.cookies if cookie.name == "poser")
+    stranger = Web(web.base)
+    assert ADMIN[0] in stranger.get("/", Cookie=cookie).text
+    other.get("/logout")
+    assert ADMIN[0] not in stranger.get("/", Cookie=cookie).text
+
+    data, lock = app.dir / "sessions/data", app.dir / "sessions/lock"
+    fresh = {path for path in data.rglob("*") if path.is_file()}
+    assert fresh
+    expired = [data / "1/12/123.cache", lock / "1/12/123.lock"]
+    for path in expired:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        os.utime(path, (0, time.time() - 31 * 86400))
+    app.run("../bin/rattail", "-c", "rattail.conf", "cleanup")
+    assert not [path for path in expired if path.exists()]
+    assert not [path for path in fresh if not path.exists()]
+    assert ADMIN[0] in web.get("/").text
+
+
+@pytest.mark.proves("work/generated-projects")
+def test_project(app, web):
+    """A project made by the page Generate Project is kept as a folder and as the archive that is downloaded."""
+    path = "/generated-projects/new/rattail_shopfoo"
+    fields = {"integration_name": "Foo", "integration_url": "https://www.example.com/", "name": "rattail-foo"}
+    fields |= {"pkg_name": "rattail_foo", "pypi_name": "rattail-foo", "extends_config": "true", "extends_db": "true"}
+    page = web.post(path, {"_csrf": web.csrf_token(web.get(path)), **fields})
+    projects = app.dir / "work/generated-projects"
+    assert (projects / "rattail-foo.zip").read_bytes() == page.body
+    assert (projects / "rattail-foo/rattail_foo/__init__.py").is_file()
+
+
+@pytest.mark.proves("log")
+def test_each_process_has_its_log(app, web):
+    """Web app, commands, nights and daemons have a log each; only a server rotates its own, and it loses no line."""
+    shown = app.run("../bin/python", "-W", "ignore", "-c", LOGS, *LOG_OF).stdout.splitlines()[-1]
+    found = json.loads(shown)
+    rotated = [path for kind, path in found.values() if kind == "RotatingFileHandler"]
+    assert len(set(rotated)) == len(rotated)
+    assert {name: Path(path).relative_to(app.dir / "log").name for name, (_, path) in found.items()} == LOG_OF
+    assert {kind for kind, path in found.values() if path not in rotated} == {"WatchedFileHandler"}
+
+    assert (app.dir / "log/web.log.1").stat().st_size == FULL
+    assert (app.dir / "log/web.log").stat().st_size < FULL
+
+
+@pytest.mark.proves("log")
+def test_commands_share_a_log(app):
+    """Commands at work at once write to one log, and none of them rotates it."""
+    log = app.dir / "log/rattail.log"
+    before = log.read_bytes() if log.exists() else b""
+    log.write_bytes(before + FULL * b"\n")
+    for name in ("one", "two"):
+        app.run("../bin/rattail", "-c", "quiet.conf", "run-n-mail", "--skip-if-empty", f"true {name}")
+    text = log.read_bytes()
+    log.write_bytes(before)
+    assert text.startswith(before + FULL * b"\n")
+    assert b"'one'" in text
+    assert b"'two'" in text
+    assert not list(app.dir.glob("log/rattail.log.*"))
+    assert b"'one'" not in (app.dir / "log/cron.log").read_bytes()
