@@ -21,8 +21,10 @@ def picture(kind, name):
     return ROOT / f"docs/{name}.png" if os.environ.get("PICTURES") and kind == "tailbone" else None
 
 
+@pytest.mark.proves("data/libcache")
 @pytest.mark.parametrize("kind", ["tailbone", "wuttaweb"])
 def test_admin_logs_in_without_internet(app_of, kind):
+    """A browser that reaches only the app shows its pages and logs in."""
     with app_of(kind).serve() as web, browser.Browser() as window:
         window.login(web.base, *ADMIN, shot=picture(kind, "login"))
         window.become_root(web.base, ADMIN[0])

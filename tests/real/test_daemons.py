@@ -24,14 +24,18 @@ def daemon(app, name):
     return running(command, app.env / f"{name}.out", lambda: ready() and not time.sleep(4), cwd=app.dir)
 
 
+@pytest.mark.proves("log", framework="rattail")
 def test_datasync(app):
+    """DataSync runs, and writes its log."""
     with daemon(app, "datasync") as process:
         time.sleep(2)
         assert process.poll() is None
     assert "Traceback" not in (app.dir / "log/datasync.log").read_text()
 
 
+@pytest.mark.proves("log", "work/user-files", framework="rattail")
 def test_dropped_file_becomes_a_batch(app):
+    """The file monitor makes a batch of a file that a user drops, and writes its log."""
     batches = app.dir / "data/batches/inventory"
     with daemon(app, "filemon"):
         (app.dir / "work/user-files/count.csv").write_text("upc,cases,units\n074305001321,1,2\n")

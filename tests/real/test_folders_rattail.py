@@ -52,6 +52,9 @@ for name in sys.argv[1:]:
 print(json.dumps({name: handler for name, (handler,) in found.items()}))
 """
 
+# for what no database has a part in
+ONE_DATABASE = pytest.mark.parametrize("app", ["postgresql"], indirect=True)
+
 
 @pytest.fixture(scope="module", params=["postgresql", "sqlite"])
 def app(request, render, tmp_path_factory, mailbox):
@@ -221,7 +224,10 @@ def test_night(app, web):
     """The starter tasks of a night make a file of products with its record, and the table of products as CSV."""
     exports = app.dir / "data/exports/instacart_product_export"
     before = set(exports.rglob("*.csv"))
+    log = app.dir / "log/cron.log"
+    logged = log.stat().st_size if log.exists() else 0
     app.run("./overnight.sh", "--quiet", "main", "2026-01-31")
+    assert log.stat().st_size > logged
     (made,) = set(exports.rglob("*.csv")) - before
     assert "Apple Cider Vinegar" in made.read_text()
     assert made.parent.parent.name + made.parent.name in web.get("/instacart/product-exports/").text
@@ -241,6 +247,7 @@ def test_template_for_users(app, web):
 
 
 @pytest.mark.proves("data/templates")
+@ONE_DATABASE
 def test_template_of_a_mail(app, mailbox):
     """A mail is sent from the template that lies there, before Rattail's own."""
 
@@ -297,6 +304,7 @@ def test_project(app, web):
 
 
 @pytest.mark.proves("log")
+@ONE_DATABASE
 def test_each_process_has_its_log(app, web):
     """Web app, commands, nights and daemons have a log each; only a server rotates its own, and it loses no line."""
     shown = app.run("../bin/python", "-W", "ignore", "-c", LOGS, *LOG_OF).stdout.splitlines()[-1]
@@ -311,6 +319,7 @@ def test_each_process_has_its_log(app, web):
 
 
 @pytest.mark.proves("log")
+@ONE_DATABASE
 def test_commands_share_a_log(app):
     """Commands at work at once write to one log, and none of them rotates it."""
     log = app.dir / "log/rattail.log"

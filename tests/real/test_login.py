@@ -12,7 +12,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("kind", "database", "python"), CASES)
+@pytest.mark.proves("lib", "log", "sessions/data", "sessions/lock")
 def test_admin_logs_in(app_of, kind, database, python):
+    """An app that setup.sh made serves its pages, logs, and keeps the login in a file."""
     app = app_of(kind, database, python)
     with app.serve() as web:
         assert "password" in web.get("/login").text
@@ -26,6 +28,7 @@ def test_admin_logs_in(app_of, kind, database, python):
         assert users.url.endswith("/users/")
         assert ADMIN[0] in users.text
     assert [path for path in app.dir.glob("sessions/data/**/*") if path.suffix == ".cache"]
+    assert list(app.dir.glob("sessions/lock/**/*.lock"))
     assert (app.dir / "log/web.log").stat().st_size
 
 

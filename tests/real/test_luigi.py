@@ -48,7 +48,9 @@ def markers(app, day):
     return {path.name for path in folder.iterdir()} if folder.exists() else set()
 
 
+@pytest.mark.proves("luigi", "luigi/log", "luigitasks", "work/csv")
 def test_a_night_without_server(app, kind):
+    """The starter tasks of a night leave a marker each by date, a table as CSV, and their log."""
     assert not listens(app.luigi_port)
     assert "done" in app.run("./overnight.sh", "main", DAY).stdout
     assert markers(app, DAY) == MARKERS[kind]

@@ -151,10 +151,11 @@ def test_two_never_run_at_once(app, index):
     assert second.stdout.strip() == "upgrade.sh: another upgrade is running"
 
 
+@pytest.mark.proves("data/upgrades")
 @pytest.mark.parametrize("fails", [False, True])
 @pytest.mark.parametrize("kind", ["wuttaweb", "tailbone"])
 def test_from_the_web_page(app_of, kind, fails, tmp_path, monkeypatch):
-    """Execute an upgrade as an admin does, and find in data/upgrades what the framework kept of it."""
+    """An upgrade executed from its page keeps the packages before and after, and its output; a failing one too."""
     app = app_of(kind)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
