@@ -23,6 +23,8 @@ def isolated(tmp_path_factory):
             patch.setenv(f"GIT_{role}_EMAIL", "test@localhost")
         for name in ("DATABASE_URL", "ADMIN_PASSWORD", "REDIS_URL", "VIRTUAL_ENV"):
             patch.delenv(name, raising=False)
+        # where a machine sets it, each process would compile all of its modules anew
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         yield
 
 

@@ -1,6 +1,8 @@
 """Real app dirs for the tests: an env with the real packages, rendered, set up, served."""
 
 import contextlib
+import fcntl
+import hashlib
 import os
 import re
 import shutil
@@ -20,6 +22,7 @@ UV = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
 UV_CACHE = subprocess.run([UV, "cache", "dir"], capture_output=True, text=True).stdout.strip()
 PYENV = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
 ADMIN = ("admin", "s3cret-Test")
+shared_envs = None  # the folder in which the tests of this run keep the envs that they share
 KINDS = {
     "tailbone": {"framework": "rattail"},
     "wuttaweb": {"framework": "wutta"},
@@ -150,12 +153,45 @@ def make_app(render, folder, python="3.11", packages=True, **answers):
     """
     port = free_port()
     answers = {"web_port": str(port), "web_api_port": str(free_port())} | answers
-    uv("venv", "--quiet", "--seed", "--python", find_python(python) or python, folder)
     app = App(folder, int(answers["web_port"]))
     render(app.dir, **answers)
-    if packages:
-        uv("pip", "install", "--quiet", "--python", folder / "bin/python", "-r", app.dir / "requirements.txt")
+    requirements = app.dir / "requirements.txt" if packages else None
+    if requirements and shared_envs:
+        key = hashlib.sha256(f"{python} {requirements.read_text()}".encode()).hexdigest()
+        copy_env(shared_env(shared_envs / key[:16], python, requirements), folder)
+    else:
+        make_env(folder, python, requirements)
     return app
+
+
+def make_env(folder, python, requirements=None):
+    """Make an env with pip, and the packages that a file of requirements names, compiled as pip does it."""
+    uv("venv", "--quiet", "--seed", "--allow-existing", "--python", find_python(python) or python, folder)
+    if requirements:
+        install = ["pip", "install", "--quiet", "--compile-bytecode", "--python", folder / "bin/python"]
+        uv(*install, "-r", requirements)
+
+
+def shared_env(folder, python, requirements):
+    """Return an env to be copied, made by whichever test needs it first; the others wait for it."""
+    folder.parent.mkdir(exist_ok=True)
+    made = folder.with_suffix(".made")
+    with open(folder.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            make_env(folder, python, requirements)
+            made.touch()
+    return folder
+
+
+def copy_env(source, folder):
+    """Copy an env to a folder: by hard links, but for the scripts, which hold its path."""
+    shutil.copytree(source, folder, symlinks=True, copy_function=os.link, dirs_exist_ok=True)
+    shutil.rmtree(folder / "bin")
+    shutil.copytree(source / "bin", folder / "bin", symlinks=True)
+    for path in (folder / "bin").iterdir():
+        if not path.is_symlink():
+            path.write_bytes(path.read_bytes().replace(os.fsencode(source), os.fsencode(folder)))
 
 
 def uv(*args):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from aiosmtpd.controller import Controller
+from real import apps
 from real.apps import KINDS, find_python, free_port, listens, make_app, running
 
 POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
@@ -20,6 +21,13 @@ def require(found, what, package):
     if not found:
         message = f"{what} is missing; install it with: apt-get install {package}"
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_envs(tmp_path_factory):
+    """Let all tests of this run share the envs that they need: each is made once, and copied."""
+    base = tmp_path_factory.getbasetemp()
+    apps.shared_envs = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "envs"
 
 
 @pytest.fixture(scope="session")
