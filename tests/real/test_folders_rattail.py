@@ -3,17 +3,24 @@
 import csv
 import html
 import io
-import json
-import os
 import re
-import time
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from real.apps import ADMIN, KINDS, free_port, make_app
+from real.folders import (
+    FULL,
+    cleanup_removes_what_expired,
+    commands_share_a_log,
+    copied_cookie,
+    files,
+    is_logged_in,
+    is_rotated,
+    logs_in_apart,
+    only_file,
+    send,
+)
 from real.web import Web
 
 UPC = "07430500132"  # the product of Tailbone's own catalog template
@@ -36,22 +43,11 @@ INVOICE = (
     "InvoiceNumber,InvoiceDate,Upc,ShipItem,Brand,Description,OrderQuantity,ShipQuantity,NetEach,NetBillable,PackSize\n"
     f"77,01/31/2026,{UPC},123456,Bragg,Apple Cider Vinegar,12,12,3.59,43.08,12/32.0 oz\n"
 )
-FULL = 10_000_001  # bytes of a log that is due to be rotated
 LOG_OF = {
     "rattail.conf": "rattail.log", "quiet.conf": "rattail.log", "silent.conf": "rattail.log",
     "cron.conf": "cron.log", "web.conf": "web.log", "webapi.conf": "webapi.log",
     "datasync.conf": "datasync.log", "filemon.conf": "filemon.log",
 }  # fmt: skip
-LOGS = """
-import json, logging, sys
-from rattail.config import make_config
-found = {}
-for name in sys.argv[1:]:
-    make_config(name)
-    files = [handler for handler in logging.root.handlers if isinstance(handler, logging.FileHandler)]
-    found[name] = [(type(handler).__name__, handler.baseFilename) for handler in files]
-print(json.dumps({name: handler for name, (handler,) in found.items()}))
-"""
 
 # for what has nothing to do with the database
 ONE_DATABASE = pytest.mark.parametrize("app", ["postgresql"], indirect=True)
@@ -93,27 +89,6 @@ def web(app, tmp):
         yield web
 
 
-def send(web, path, **fields):
-    """Fill in the form at a path and return the page that follows, at its end if it shows progress.
-
-    A form that is refused, or work that fails, is an AssertionError.
-    """
-    form = web.get(path)
-    page = web.post(path, {"_csrf": web.csrf_token(form), **fields})
-    assert page.status == 200
-    progress = re.search(r"progressURL: '([^']+)'", page.text)
-    limit = time.monotonic() + 60
-    while progress:
-        state = json.loads(web.get(progress[1].removeprefix(web.base)).text)
-        assert not state.get("error"), state
-        assert time.monotonic() < limit, state
-        if state.get("complete"):
-            return web.get(state["success_url"].removeprefix(web.base))
-        time.sleep(0.2)
-    assert urlsplit(page.url).path != path, f"refused: {re.findall('(?s)<b-field[^>]*is-danger.*?>', page.text)}"
-    return page
-
-
 def upload(name, content):
     """Return the fields of a form that sends a file."""
     return {"__start__": "filename:mapping", "upload": (name, content), "__end__": "filename:mapping"}
@@ -123,12 +98,6 @@ def record_folder(app, folder, page):
     """Return where Rattail keeps the files of the record that a page shows: by its UUID, below `folder`."""
     uuid = urlsplit(page.url).path.rstrip("/").rsplit("/", 1)[-1]
     return app.dir / folder / uuid[:2] / uuid[2:]
-
-
-def only_file(folder):
-    """Return the one file in a folder."""
-    (path,) = folder.iterdir()
-    return path
 
 
 def template_for_users(web):
@@ -147,7 +116,7 @@ def words(xlsx):
 @pytest.mark.proves("data/uploads", "data/batches/vendor_catalog")
 def test_catalog_batch(app, web, tmp):
     """A price list sent by its form passes through the folder of uploads, and its batch keeps it and shows its rows."""
-    before = set((app.dir / "data/uploads").rglob("*"))
+    before = files(app, "data/uploads")
     sheet = template_for_users(web)
     page = send(
         web, "/vendors/catalogs/new",
@@ -157,10 +126,10 @@ def test_catalog_batch(app, web, tmp):
     kept = only_file(record_folder(app, "data/batches/vendor_catalog", page))
     assert kept.name == "prices.xlsx"
     assert kept.read_bytes() == sheet
-    (passed,) = (path for path in set((app.dir / "data/uploads").rglob("*")) - before if path.is_file())
+    (passed,) = files(app, "data/uploads") - before
     assert passed.read_bytes() == sheet
     assert list(tmp.rglob("*")) == []
-    assert [path for path in app.dir.glob("work/tmp/**/*") if path.is_file()] == []
+    assert files(app, "work/tmp") == set()
 
 
 @pytest.mark.proves("data/batches/vendor_invoice")
@@ -179,11 +148,10 @@ def test_inventory_batch(app, web, tmp_path):
     """The command make-batch keeps a count's file with its batch, which the web page shows."""
     count = tmp_path / "count.csv"
     count.write_text(f"upc,cases,units\n{UPC},1,2\n")
-    batches = app.dir / "data/batches/inventory"
-    before = set(batches.rglob("*"))
+    before = files(app, "data/batches/inventory")
     command = ["make-batch", "inventory", "--input-file", count, "--kwargs", "{}"]  # it fails without kwargs
     app.run("../bin/rattail", "-c", "rattail.conf", "--runas", ADMIN[0], *command)
-    (kept,) = (path for path in set(batches.rglob("*")) - before if path.is_file())
+    (kept,) = files(app, "data/batches/inventory") - before
     assert kept.read_bytes() == count.read_bytes()
     page = web.get(f"/batch/inventory/{kept.parent.parent.name}{kept.parent.name}")
     assert re.search(r"Inventory &raquo; \d{8}\s*</title>", page.text)
@@ -268,24 +236,13 @@ def test_sessions(app, web):
     """A login has its file; a logout ends its use; and the command cleanup removes what expired, and only that."""
     other = Web(web.base)
     other.login(*ADMIN)
-    (cookie,) = (f"{cookie.name}={cookie.value}" for cookie in other.cookies if cookie.name == "poser")
+    cookie = copied_cookie(other)
     stranger = Web(web.base)
-    assert ADMIN[0] in stranger.get("/", Cookie=cookie).text
+    assert is_logged_in(stranger, cookie)
     other.get("/logout")
-    assert ADMIN[0] not in stranger.get("/", Cookie=cookie).text
-
-    data, lock = app.dir / "sessions/data", app.dir / "sessions/lock"
-    fresh = {path for path in data.rglob("*") if path.is_file()}
-    assert fresh
-    expired = [data / "1/12/123.cache", lock / "1/12/123.lock"]
-    for path in expired:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-        os.utime(path, (0, time.time() - 31 * 86400))
-    app.run("../bin/rattail", "-c", "rattail.conf", "cleanup")
-    assert not [path for path in expired if path.exists()]
-    assert not [path for path in fresh if not path.exists()]
-    assert ADMIN[0] in web.get("/").text
+    assert not is_logged_in(other)
+    assert not is_logged_in(stranger, cookie)
+    cleanup_removes_what_expired(app, web, "../bin/rattail", "-c", "rattail.conf", "cleanup")
 
 
 @pytest.mark.proves("work/generated-projects")
@@ -304,32 +261,12 @@ def test_project(app, web):
 @ONE_DATABASE
 def test_each_process_has_its_log(app, web):
     """Web app, commands, nights and daemons have a log each; only a server rotates its own, and it loses no line."""
-    shown = app.run("../bin/python", "-W", "ignore", "-c", LOGS, *LOG_OF).stdout.splitlines()[-1]
-    found = json.loads(shown)
-    rotated = [path for kind, path in found.values() if kind == "RotatingFileHandler"]
-    assert len(set(rotated)) == len(rotated)
-    assert {name: Path(path).relative_to(app.dir / "log").name for name, (_, path) in found.items()} == LOG_OF
-    assert {kind for kind, path in found.values() if path not in rotated} == {"WatchedFileHandler"}
-
-    assert (app.dir / "log/web.log.1").stat().st_size == FULL
-    assert (app.dir / "log/web.log").stat().st_size < FULL
+    logs_in_apart(app, "rattail", LOG_OF)
+    is_rotated(app)
 
 
 @pytest.mark.proves("log")
 @ONE_DATABASE
 def test_commands_share_a_log(app):
     """Commands at work at once write to one log, and none of them rotates it."""
-    log = app.dir / "log/rattail.log"
-    before = log.read_bytes() if log.exists() else b""
-    log.write_bytes(before + FULL * b"\n")
-    command = ["../bin/rattail", "-c", "quiet.conf", "run-n-mail", "--skip-if-empty"]
-    with ThreadPoolExecutor() as at_once:
-        list(at_once.map(lambda name: app.run(*command, f"true {name}"), ("one", "two")))
-    text = log.read_bytes()
-    log.write_bytes(before)
-    assert text.startswith(before + FULL * b"\n")
-    assert b"'one'" in text
-    assert b"'two'" in text
-    assert not list(app.dir.glob("log/rattail.log.*"))
-    others = {path for path in app.dir.glob("log/*.log") if path != log}
-    assert not [path for path in others if b"'one'" in path.read_bytes()]
+    commands_share_a_log(app, "rattail.log", "../bin/rattail", "-c", "quiet.conf", "run-n-mail", "--skip-if-empty")
