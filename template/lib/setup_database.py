@@ -23,7 +23,7 @@ def revisions(engine, alembic):
 
 def main():
     """Make all tables on SQLite, where upstream's migrations can't run; migrate elsewhere."""
-    config = load_config()
+    config = load_config(usedb=False)  # there may be no table of settings yet
     engine = config.appdb_engine
     alembic = Config(str(CORE_CONFIG))
     try:
