@@ -22,38 +22,38 @@ done
 cd -- "$(dirname -- "$0")"
 umask 027
 freeze() { ../bin/python -m pip --disable-pip-version-check freeze --all > "$run/requirements-$1.txt"; }
-put_back() { # bin and lib as they were before; where this is cut off, the next run goes on
-    for part in bin lib; do
-        [ -d ../.before-upgrade/$part ] || continue
-        rm -rf ../$part && mv ../.before-upgrade/$part ../$part
+put_back() { # the packages of before; where this is cut off, the next run goes on
+    rm -rf ../.failed-upgrade; mkdir ../.failed-upgrade
+    for part in ../.before-upgrade/*; do
+        [ -e "$part" ] || continue
+        [ ! -e "../${part##*/}" ] || mv "../${part##*/}" ../.failed-upgrade
+        mv "$part" ..
     done
-    rm -rf ../.before-upgrade
+    rm -rf ../.before-upgrade ../.failed-upgrade
 }
 upgrade() {
     ../bin/python -m pip --disable-pip-version-check install --upgrade --upgrade-strategy eager \
-        -r requirements.txt && ../bin/python lib/setup_database.py && : > "$run/succeeded"
+        -r requirements.txt && ../bin/python lib/setup_database.py && freeze after && : > "$run/succeeded"
 }
 
+mkdir -p data/upgrades
 exec 9>> data/upgrades/.lock
 flock -n 9 || { echo "upgrade.sh: another upgrade is running" >&2; exit 1; }
-if [ -d ../.before-upgrade ]; then
-    echo "upgrade.sh: the last upgrade was cut off; first its packages are replaced by those of before" >&2
-    put_back
-fi
-run=data/upgrades/$(date +%Y-%m-%d-%H%M%S)
-mkdir -p "$run"
+[ ! -d ../.before-upgrade ] || { echo "upgrade.sh: the last upgrade was cut off; taking it back" >&2; put_back; }
+while run=data/upgrades/$(date +%Y-%m-%d-%H%M%S); [ -e "$run" ]; do sleep 1; done
+mkdir "$run"
 freeze before
-rm -rf ../.new-snapshot ../.old-snapshot
-mkdir ../.new-snapshot
-cp -al ../bin ../lib ../.new-snapshot
+rm -rf ../.new-snapshot ../.old-snapshot; mkdir ../.new-snapshot
+for part in bin etc include lib share; do # real copies, since some software changes files in place
+    [ ! -d ../$part ] || cp -a --reflink=auto ../$part ../.new-snapshot
+done
 mv ../.new-snapshot ../.before-upgrade
-upgrade 2>&1 | if [ "$show" = --verbose ]; then tee "$run/output.txt"; else cat > "$run/output.txt"; fi
+trap : HUP INT TERM # they end pip, so the upgrade has failed, and we go on
+upgrade 2>&1 | if [ "$show" = --verbose ]; then tee "$run/output.txt"; else cat > "$run/output.txt"; fi || :
 if ! [ -e "$run/succeeded" ]; then
     put_back
     echo "upgrade.sh: failed, the packages are those of before; see $PWD/$run/output.txt" >&2
     exit 1
 fi
-mv ../.before-upgrade ../.old-snapshot
-rm -rf ../.old-snapshot
-freeze after
+mv ../.before-upgrade ../.old-snapshot; rm -rf ../.old-snapshot
 [ "$show" = --quiet ] || echo "Upgraded; the packages before and after are in $PWD/$run"
