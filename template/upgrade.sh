@@ -38,7 +38,7 @@ upgrade() {
 
 mkdir -p data/upgrades
 exec 9>> data/upgrades/.lock
-flock -n 9 || { echo "upgrade.sh: another upgrade is running" >&2; exit 1; }
+flock -n 9 || { echo "upgrade.sh: another update, upgrade or backup is running" >&2; exit 1; }
 [ ! -d ../.before-upgrade ] || { echo "upgrade.sh: the last upgrade was cut off; taking it back" >&2; put_back; }
 while run=data/upgrades/$(date +%Y-%m-%d-%H%M%S); [ -e "$run" ]; do sleep 1; done
 mkdir "$run"

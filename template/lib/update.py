@@ -6,7 +6,6 @@ before that has changed nothing; one that was cut off in it is finished by the n
 """
 
 import argparse
-import fcntl
 import os
 import pwd
 import re
@@ -16,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from appdir import APPDIR, fail, say, say_kept
+from appdir import APPDIR, fail, lock, say, say_kept
 
 STEP = "update"
 WORK = APPDIR / ".update"
@@ -42,18 +41,6 @@ def git(*args, cwd=APPDIR):
 def names(*args, cwd=APPDIR):
     """Run a git command that prints paths, ended by NUL, and return them as a list."""
     return git(*args, cwd=cwd).split("\0")[:-1]
-
-
-def lock():
-    """Make sure that no other update or upgrade runs, for as long as this process or a child of it lives."""
-    path = APPDIR / "data/upgrades/.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o640)
-    os.set_inheritable(handle, True)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        fail(STEP, "another update or upgrade is running")
 
 
 def check_app_dir():
@@ -268,7 +255,7 @@ def main():
 
     check_app_dir()
     if not options.preview:
-        lock()
+        lock(STEP)
     if READY.exists():
         if options.preview:
             fail(STEP, "an update was cut off while it came in; run ./update.sh, which finishes it")

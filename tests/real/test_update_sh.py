@@ -355,9 +355,9 @@ def test_two_at_once(app):
     first = subprocess.Popen(["./update.sh"], cwd=app.dir, stdout=subprocess.DEVNULL)
     while not (app.dir / ".update").exists():
         time.sleep(0.05)
-    assert "another update or upgrade is running" in refused(app)
+    assert "another update, upgrade or backup is running" in refused(app)
     done = subprocess.run(["./upgrade.sh"], cwd=app.dir, capture_output=True, text=True)
-    assert "another upgrade is running" in done.stderr
+    assert "another update, upgrade or backup is running" in done.stderr
     assert first.wait() == 0
     assert is_new(app)
 

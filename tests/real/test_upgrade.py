@@ -224,7 +224,7 @@ def test_two_never_run_at_once(app, index):
     assert first.wait() == 0
     step.write_text(good)
     assert second.returncode == 1
-    assert second.stdout.strip() == "upgrade.sh: another upgrade is running"
+    assert second.stdout.strip() == "upgrade.sh: another update, upgrade or backup is running"
 
 
 @pytest.mark.proves("data/upgrades")
