@@ -74,6 +74,21 @@ BAD = {
     "overnight": TYPES,
     "luigi_port": [*PORTS, "9080"],
     "web_api_port": [*PORTS, "9080"],
+    "backup_repository": [
+        "",
+        "backups",
+        "../backups",
+        "two words",
+        "/a b",
+        "/a%b",
+        "/$(id)",
+        "/a\n",
+        "/a'b",
+        "/",
+        "ftp:a",
+        "sftp:",
+        "rest:https://user:password@host/poser",
+    ],
 }
 BAD |= {name: ["maybe", "flase", ""] for name, entry in questions().items() if entry["type"] == "bool"}
 CASES = [(name, value) for name, values in BAD.items() for value in values]

@@ -38,9 +38,10 @@ def test_pictures_are_there():
 def test_tree_is_what_is_rendered(render, tmp_path):
     app = render(tmp_path / "poser/app")
     tree = re.search(r"```\napp/\n(.*?)```", README, re.DOTALL)[1]
-    names = set(re.findall(r"[\w.-]+(?:\.(?:sh|md|conf|txt)|/)", tree))
+    names = set(re.findall(r"[\w.-]+(?:\.(?:sh|md|conf|txt|env)|/)", tree))
     rendered = {path.name + "/" * path.is_dir() for path in app.rglob("*")} | {
         "local.conf",
+        "restic.env",
         "secrets.conf",
         "wutta.conf",
     }

@@ -1,0 +1,355 @@
+"""backup.sh: what a backup holds, that a run counts whole or not at all, and each way in which one can fail."""
+
+import datetime
+import fcntl
+import os
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import stat
+import subprocess
+import time
+
+import pytest
+from real.apps import KINDS, make_app
+from real.backups import repository, restic, run_of, snapshots, variables, watching
+from real.conftest import POSTGRES, require
+
+
+@pytest.fixture(scope="module")
+def app(render, tmp_path_factory):
+    """A WuttaWeb app on SQLite that is set up, with data, logs and a night behind it; it has no backup yet."""
+    require(shutil.which("restic"), "restic", "restic")
+    app = make_app(render, tmp_path_factory.mktemp("backup") / "poser", **KINDS["wuttaweb"])
+    app.setup()
+    app.run("./overnight.sh")
+    (app.dir / "data/batches/neworder/file").write_text("kept")
+    for name in ("log/web.log", "sessions/data/session", "work/csv/table.csv"):
+        (app.dir / name).write_text("left out")
+    return app
+
+
+@pytest.fixture(scope="module")
+def backed_up(app):
+    """The app with a repository; each test of this module leaves it sound."""
+    app.run("./backup.sh", "--init")
+    return app
+
+
+@pytest.fixture(scope="module")
+def on_postgresql(app_of):
+    """A WuttaWeb app on PostgreSQL that has a repository."""
+    app = app_of("wuttaweb", "postgresql")
+    require(shutil.which("restic"), "restic", "restic")
+    app.run("./backup.sh", "--init")
+    return app
+
+
+def listed(app, snapshot="latest"):
+    """Return the paths in the newest backup of an app, or in another one."""
+    return set(restic(app, "ls", "--tag=appdir", snapshot).splitlines()[1:])
+
+
+def refused(app, *command, **environment):
+    """Return the one line that a backup ends with, which must fail and make no backup."""
+    before = snapshots(app)
+    done = app.run(*(command or ["./backup.sh", "--quiet"]), check=False, **environment)
+    assert done.returncode == 1, done.stdout
+    assert len(done.stdout.splitlines()) == 1, done.stdout
+    assert snapshots(app) == before
+    line = done.stdout.strip()
+    assert line.startswith("backup     FAILED: ")
+    assert not (app.dir / "data/backup/sqlite").exists()
+    return line
+
+
+def path_without(tmp_path, *names):
+    """Return a PATH with all commands of this machine but these."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for source in ("/usr/local/bin", "/usr/bin", "/bin"):
+        for path in os.scandir(source):
+            if path.name not in names and not (folder / path.name).is_symlink():
+                (folder / path.name).symlink_to(path.path)
+    return str(folder)
+
+
+def test_first_backup_is_made_when_told(app):
+    """Never by itself: a repository that is not there may be a disk that is not mounted."""
+    done = app.run("./backup.sh", check=False)
+    assert done.returncode == 1
+    assert done.stdout.endswith("look whether its disk is mounted)\n")
+    assert "make it, once, with: ./backup.sh --init" in done.stdout
+    assert not repository(app).exists()
+    assert re.fullmatch(
+        r"backup     done: \d+ files, .* as \w+ in ../../backups/poser\n", app.run("./backup.sh", "--init").stdout
+    )
+    assert app.run("./backup.sh", "--init", "--quiet").stdout == ""
+    assert len(snapshots(app)) == 2
+    assert "no errors were found" in restic(app, "check", "--read-data")
+    assert stat.S_IMODE((app.dir / "restic.env").stat().st_mode) == 0o600
+    assert stat.S_IMODE(repository(app).stat().st_mode) & 0o077 == 0
+
+
+def test_what_it_holds(backed_up):
+    backed_up.run("./backup.sh")
+    found = listed(backed_up)
+    marker = next(path for path in backed_up.dir.glob("luigi/2*/**/*") if path.is_file())
+    for name in (
+        "wutta.conf", "secrets.conf", "restic.env", "setup.sh", "lib/appdir.py", ".git/HEAD", ".copier-answers.yml",
+        "luigitasks/overnight_main.py", "data/batches/neworder/file", "data/templates/.gitkeep",
+        "data/backup/requirements.txt", "data/backup/sqlite/data/poser.sqlite", "luigi/luigi.cfg",
+        "log/.gitkeep", "luigi/log/.gitkeep", "sessions/data/.gitkeep", "sessions/lock/.gitkeep", "work/csv/.gitkeep",
+        marker.relative_to(backed_up.dir).as_posix(),
+    ):  # fmt: skip
+        assert f"/{name}" in found
+    history = {path.name for path in backed_up.dir.glob("luigi/*.sqlite")}
+    assert {f"/data/backup/sqlite/luigi/{name}" for name in history} <= found
+    for name in ("log/web.log", "luigi/log/luigi.log", "sessions/data/session", "work/csv/table.csv"):
+        assert (backed_up.dir / name).exists()
+        assert f"/{name}" not in found
+    assert not [name for name in found if "__pycache__" in name]
+    assert "/data/poser.sqlite" not in found, "a copy of a database in use may be torn"
+    assert not (backed_up.dir / "data/backup/sqlite").exists()
+    frozen = backed_up.run("../bin/python", "-m", "pip", "freeze", "--all").stdout
+    assert restic(backed_up, "dump", "--tag=appdir", "latest", "/data/backup/requirements.txt") == (
+        f"# Python 3.11\n{frozen}"
+    )
+
+
+def test_what_is_left_out_comes_when_asked(backed_up):
+    backed_up.run("./backup.sh", "--with", "log", "--with", "work", "--quiet")
+    found = listed(backed_up)
+    assert {"/log/web.log", "/luigi/log/luigi.log", "/work/csv/table.csv"} <= found
+    assert "/sessions/data/session" not in found
+
+
+def test_copy_of_sqlite_is_sound(backed_up, tmp_path):
+    """A transaction that is not committed yet is not in it, and is not disturbed."""
+    with sqlite3.connect(backed_up.dir / "data/poser.sqlite") as database:
+        database.execute("insert into setting (name, value) values ('open', 'yes')")
+        backed_up.run("./backup.sh")
+    database.close()
+    target = f"--target={tmp_path}"
+    restic(backed_up, "restore", "--tag=appdir", "latest", target, "--include=/data/backup/sqlite/data/poser.sqlite")
+    with sqlite3.connect(tmp_path / "data/backup/sqlite/data/poser.sqlite") as copy:
+        assert copy.execute("pragma integrity_check").fetchall() == [("ok",)]
+        assert copy.execute("select count(*) from setting where name = 'open'").fetchone() == (0,)
+    with sqlite3.connect(backed_up.dir / "data/poser.sqlite") as database:
+        assert database.execute("select count(*) from setting where name = 'open'").fetchone() == (1,)
+
+
+def test_another_repository(backed_up, tmp_path):
+    """By the environment, before restic.env, before the answer."""
+    env = backed_up.dir / "restic.env"
+    text = env.read_text()
+    env.write_text(f"{text}RESTIC_REPOSITORY='{tmp_path}/by file' # as in a shell\n")
+    by_file = backed_up.run("./backup.sh", "--init").stdout
+    by_environment = backed_up.run("./backup.sh", "--init", RESTIC_REPOSITORY=f"{tmp_path}/by-environment").stdout
+    env.write_text(text)
+    assert f"in {tmp_path}/by file" in by_file
+    assert f"in {tmp_path}/by-environment" in by_environment
+    assert (tmp_path / "by file/config").exists()
+    assert (tmp_path / "by-environment/config").exists()
+
+
+def test_setup_keeps_the_password_and_what_is_written_beside_it(backed_up):
+    env = backed_up.dir / "restic.env"
+    text = env.read_text()
+    env.write_text("AWS_ACCESS_KEY_ID=mine\n")
+    assert "keep a copy elsewhere" in backed_up.setup()
+    made = env.read_text()
+    assert re.fullmatch(r"AWS_ACCESS_KEY_ID=mine\nRESTIC_PASSWORD=\S{32}\n", made)
+    assert stat.S_IMODE(env.stat().st_mode) == 0o600
+    backed_up.setup()
+    assert env.read_text() == made
+    env.write_text(text)
+
+
+def test_wrong_password(backed_up, tmp_path):
+    (tmp_path / "password").write_text("wrong")
+    assert refused(backed_up, RESTIC_PASSWORD_FILE=str(tmp_path / "password")).endswith(
+        "wrong password or no key found"
+    )
+    last = (backed_up.dir / "log/last-backup").read_text()
+    assert re.fullmatch(r"\S+ FAILED: restic unlock: wrong password or no key found\n", last)
+
+
+def test_restic_env_that_is_missing_or_broken(backed_up):
+    env = backed_up.dir / "restic.env"
+    text = env.read_text()
+    variables(backed_up)
+    env.write_text("RESTIC_PASSWORD='\n")
+    broken = backed_up.run("./backup.sh", check=False).stdout
+    env.unlink()
+    missing = backed_up.run("./backup.sh", check=False).stdout
+    env.write_text(text)
+    env.chmod(0o600)
+    assert broken == "backup     FAILED: restic.env cannot be read, mend it by hand: No closing quotation\n"
+    assert missing.startswith("backup     FAILED: no restic.env")
+
+
+def test_repository_inside_the_env(backed_up):
+    assert "would be lost with it" in refused(backed_up, RESTIC_REPOSITORY="../backups")
+    assert "would be lost with it" in refused(backed_up, RESTIC_REPOSITORY=f"local:{backed_up.dir}/data/backups")
+
+
+def test_restic_that_is_missing(backed_up, tmp_path):
+    line = refused(backed_up, PATH=path_without(tmp_path, "restic"))
+    assert line.endswith("restic is missing; install it with: apt-get install restic")
+
+
+@pytest.mark.parametrize(
+    ("mount", "reason"),
+    [
+        ('mount -t tmpfs -o size=4m none "$2" && cp -r "$1/." "$2"', "no space left on device"),
+        ('mount --bind "$1" "$2" && mount -o remount,bind,ro "$2"', "read-only file system"),
+    ],
+)
+def test_full_or_unwritable_repository(backed_up, tmp_path, mount, reason):
+    alone = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+    require(not subprocess.run([*alone, "true"], capture_output=True).returncode, "unshare", "util-linux")
+    noise = backed_up.dir / "data/batches/neworder/noise"
+    noise.write_bytes(os.urandom(4_000_000))
+    command = [*alone, f"{mount} && exec ./backup.sh --quiet", "sh", repository(backed_up), tmp_path]
+    line = refused(backed_up, *command, RESTIC_REPOSITORY=str(tmp_path))
+    noise.unlink()
+    assert reason in line
+
+
+def test_damaged_repository(backed_up, tmp_path):
+    shutil.copytree(repository(backed_up), tmp_path / "copy")
+    max((path for path in (tmp_path / "copy/data").rglob("*") if path.is_file()), key=os.path.getsize).unlink()
+    done = backed_up.run("./backup.sh", "--quiet", check=False, RESTIC_REPOSITORY=str(tmp_path / "copy"))
+    assert done.returncode == 1
+    assert "repository contains errors" in done.stdout.splitlines()[-1]
+
+
+def test_file_that_cannot_be_read(backed_up):
+    """The rest is in a backup, but the run fails; one that vanishes meanwhile is none of ours."""
+    path = backed_up.dir / "data/batches/neworder/private"
+    path.touch(0o000)
+    path.chmod(0)
+    weak = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--inh-caps", "-all"]
+    done = backed_up.run(*weak, "./backup.sh", "--quiet", check=False)
+    path.unlink()
+    assert done.returncode == 1
+    assert done.stdout == f"backup     FAILED: cannot read {path}; the backup has all but that\n"
+    assert "/data/batches/neworder/file" in listed(backed_up)
+
+
+def test_two_never_run_at_once(backed_up):
+    with open(backed_up.dir / "data/upgrades/.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert refused(backed_up).endswith("another update, upgrade or backup is running")
+
+
+def test_sqlite_outside_the_app_dir(backed_up, tmp_path):
+    secrets = backed_up.dir / "secrets.conf"
+    text = secrets.read_text()
+    shutil.copy(backed_up.dir / "data/poser.sqlite", tmp_path)
+    secrets.write_text(text.replace("%(here)s/data", str(tmp_path)))
+    line = refused(backed_up)
+    secrets.write_text(text)
+    assert f"sqlite:///{tmp_path}/poser.sqlite is not in the app dir; move it into data/" in line
+
+
+def test_dump_that_fails_half_way(on_postgresql, tmp_path):
+    """Half of it went into restic's pipe already: there is no backup, nor half a dump."""
+    fake = tmp_path / "pg_dump"
+    fake.write_text(f'#!/bin/sh\n{POSTGRES[-1]}/pg_dump "$@" | head -c 20000\necho "pg_dump: lost" >&2\nexit 1\n')
+    fake.chmod(0o755)
+    before = snapshots(on_postgresql, "database")
+    line = refused(on_postgresql, PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert line == "backup     FAILED: pg_dump: pg_dump: lost"
+    assert snapshots(on_postgresql, "database") == before
+    on_postgresql.run("./backup.sh", "--quiet")
+
+
+def test_dump_tool_that_is_missing(on_postgresql, tmp_path):
+    line = refused(on_postgresql, PATH=path_without(tmp_path, "pg_dump"))
+    assert line.endswith("pg_dump is missing; install it with: apt-get install postgresql-client")
+
+
+def test_secrets_are_in_no_process_list(on_postgresql):
+    secrets = (on_postgresql.dir / "secrets.conf").read_text()
+    password = re.search(r"poser:(\S+)@", secrets)[1].replace("%%", "%")
+    with watching(password, "p@ss/w%r'd\"41", variables(on_postgresql)["RESTIC_PASSWORD"]) as seen:
+        on_postgresql.run("./backup.sh")
+    assert [line for line in seen if line.startswith(b"pg_dump") or b"/pg_dump\0" in line]
+    assert [line for line in seen if line.startswith(b"restic\0backup")]
+
+
+def test_killed_backup_is_made_good_by_the_next(on_postgresql):
+    """Wherever it is killed: what counts as a backup is whole, and the next run succeeds."""
+    on_postgresql.run("./backup.sh")
+    begin = time.monotonic()
+    on_postgresql.run("./backup.sh")
+    whole = time.monotonic() - begin
+    for point in range(10):
+        (on_postgresql.dir / "data/batches/neworder/noise").write_bytes(os.urandom(3_000_000))
+        process = subprocess.Popen(["./backup.sh", "--quiet"], cwd=on_postgresql.dir, start_new_session=True)
+        time.sleep(whole * (point + 0.5) / 10)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        dumps = {run_of(dump) for dump in snapshots(on_postgresql, "database")}
+        assert {run_of(snapshot) for snapshot in snapshots(on_postgresql)} <= dumps
+        assert on_postgresql.run("./backup.sh", "--quiet").stdout == ""
+        assert {run_of(dump) for dump in snapshots(on_postgresql, "database")} == {
+            run_of(snapshot) for snapshot in snapshots(on_postgresql)
+        }
+    (on_postgresql.dir / "data/batches/neworder/noise").unlink()
+    assert "no errors were found" in restic(on_postgresql, "check", "--read-data")
+
+
+def test_killed_init_is_made_good_by_the_next(backed_up, tmp_path):
+    """Restic itself can't open a repository of which an init was cut off between key and config."""
+    cut_off = tmp_path / ".cut-off.new"
+    backed_up.run("restic", "init", RESTIC_REPOSITORY=str(cut_off), RESTIC_PASSWORD="lost")
+    (cut_off / "config").unlink()
+    backed_up.run("./backup.sh", "--init", RESTIC_REPOSITORY=f"{tmp_path}/cut-off")
+    assert not cut_off.exists()
+
+
+def test_only_python_killed(on_postgresql):
+    """Restic goes on for a while, and holds the lock as long."""
+    process = subprocess.Popen(["./backup.sh", "--quiet"], cwd=on_postgresql.dir, start_new_session=True)
+    time.sleep(2)
+    process.kill()
+    process.wait()
+    limit = time.monotonic() + 60
+    while "another" in (done := on_postgresql.run("./backup.sh", check=False)).stdout and time.monotonic() < limit:
+        time.sleep(0.5)
+    assert done.returncode == 0, done.stdout
+
+
+def test_old_backups_are_forgotten(on_postgresql):
+    """By day, week and month, each with its dump; never those of others, and never a dump of a run that counts."""
+    today = datetime.date.today()
+    old = next(
+        day for day in (today - datetime.timedelta(days) for days in range(12, 30)) if 2 < day.weekday() < day.day
+    )
+
+    def fake(day, *tags, host=None):
+        options = [f"--time={day} 12:00:00", f"--tag={','.join(tags)}", f"--host={host or socket.gethostname()}"]
+        restic(on_postgresql, "backup", "--quiet", *options, on_postgresql.dir / "lib/appdir.py")
+
+    # one a day fills the seven days, so that of the week of `old` only its last remains
+    for day in [*(today - datetime.timedelta(days) for days in range(3, 9)), old, old - datetime.timedelta(1)]:
+        fake(day, "poser", "database", f"run-{day}")
+        fake(day, "poser", "appdir", f"run-{day}")
+    fake(today, "poser", "database", "run-cut-off")
+    fake("2020-01-31", "other", "appdir", "run-other")
+    fake("2020-01-31", "other", "database", "run-other")
+    fake("2020-01-31", "poser", "database", "run-elsewhere", host="elsewhere")
+    on_postgresql.run("./backup.sh")
+    apps = {run_of(snapshot) for snapshot in snapshots(on_postgresql)}
+    dumps = {run_of(snapshot) for snapshot in snapshots(on_postgresql, "database")}
+    assert f"run-{today - datetime.timedelta(3)}" in apps
+    assert f"run-{old}" in apps
+    assert f"run-{old - datetime.timedelta(1)}" not in apps
+    assert "run-other" in apps
+    assert dumps == apps | {"run-elsewhere"}
+    assert "no errors were found" in restic(on_postgresql, "check")

@@ -1,0 +1,363 @@
+"""restore.sh: from a backup alone, by the README's two commands, env, packages, database and app dir are back."""
+
+import contextlib
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+import pytest
+from real.apps import ADMIN, KINDS, free_port, listens, make_app, running, uv
+from real.backups import SCRIPTS, records, repository, snapshots, variables, watching, writing
+from real.conftest import require
+from real.test_upgrade import wheel
+from support import ROOT, git
+
+FAST = {"PIP_NO_COMPILE": "1"}  # compiling is half of what pip does
+SURVIVOR = """
+import sys
+from appdir import load_config
+app = load_config().get_app()
+with app.short_session(commit=True) as session:
+    app.get_auth_handler().make_user(session=session, username="survivor")
+"""
+DROP = """
+from appdir import load_config
+engine = load_config().appdb_engine
+if engine.dialect.name == "postgresql":
+    engine.dispose()
+    other = __import__("sqlalchemy").create_engine(engine.url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    other.connect().exec_driver_sql(f'drop database "{engine.url.database}" with (force)')
+"""
+KILLED_AT = [  # when this is there in the env, and so many seconds are over
+    (".restore", 0),
+    (".restore/plan.json", 0),
+    (".restore/app/wutta.conf", 0),
+    (".restore/app/data/backup/requirements.txt", 0.1),
+    ("app", 0),
+    ("bin/python", 0),
+    ("lib/python3.11/site-packages/pip/__init__.py", 0),
+    (".restore/requirements.txt", 0.5),
+    ("lib/python3.11/site-packages/wuttaweb", 0),
+    (".restore/env", 0),
+    (".restore/env", 1),
+    (".restore/env", 2),
+    (".restore/database", 0),
+    (".restore/database", 1),
+]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def tools():
+    """What the new machine needs."""
+    require(shutil.which("restic"), "restic", "restic")
+    done = subprocess.run(["python3", "-c", "import ensurepip"], capture_output=True)
+    require(not done.returncode, "python3-venv", "python3-venv")
+
+
+def script(app, code):
+    """Run Python code by the env of an app."""
+    app.run(app.env / "bin/python", "-W", "ignore", "-c", code, **SCRIPTS)
+
+
+def back_up(app):
+    """Make a record that is to survive, then a backup while a writer writes; return what was acknowledged before."""
+    script(app, SURVIVOR)
+    app.run("./backup.sh", "--init", "--quiet")
+    with writing(app) as acknowledged:
+        time.sleep(1)
+        before = set(acknowledged)
+        app.run("./backup.sh", "--quiet")
+        assert len(acknowledged) > len(before), "the writer stood still"
+    return before
+
+
+def commands(app):
+    """Return the README's commands that restore an app, with its paths."""
+    block = re.search(r"<!-- restore -->\n```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+    assert len(block.splitlines()) == 2
+    return block.replace("/mnt/backups/poser", str(repository(app))).replace("/srv/envs/poser", str(app.env))
+
+
+def modes(app):
+    """Return mode and content of all that a backup must bring back as it was."""
+    left_out = re.compile(
+        r"(log|sessions|work|luigi/log|data/uploads|data/backup)/(?!.*\.gitkeep)|.*(__pycache__|\.sqlite)"
+    )
+    return {
+        name: (path.stat().st_mode, path.is_file() and path.read_bytes())
+        for name, path in ((path.relative_to(app.dir).as_posix(), path) for path in app.dir.rglob("*"))
+        if not left_out.match(name) and not name.startswith((".git/", "data/batches/writer/"))
+    }
+
+
+def is_back(app, before, written):
+    """Assert that an app is what it was, and runs: what `modes` gave before, and records that had been acknowledged."""
+    found = records(app)
+    assert written <= found
+    assert found == set(range(1, max(found) + 1)), "the database is not that of one moment"
+    for number in found:
+        assert (app.dir / f"data/batches/writer/{number}").read_text() == str(number)
+    assert modes(app) == before
+    assert not (app.env / ".restore").exists()
+    assert git("status", "--porcelain", cwd=app.dir) == ""
+    frozen = app.run("../bin/python", "-m", "pip", "freeze", "--all").stdout
+    assert frozen == (app.dir / "data/backup/requirements.txt").read_text().partition("\n")[2]
+    with app.serve() as web:
+        assert ADMIN[0] in web.login(*ADMIN).text
+        web.become_root()
+        assert "survivor" in web.get("/users/").text
+
+
+def destroy(app):
+    """Destroy the env with the app dir in it, and the database."""
+    script(app, DROP)
+    shutil.rmtree(app.env)
+
+
+def run(command, folder, check=True, **environment):
+    """Run a command with more environment variables, and return the process, with its output as text in one."""
+    done = subprocess.run(
+        list(map(str, command)), cwd=folder, env=os.environ | FAST | environment, text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace",
+    )  # fmt: skip
+    assert not check or done.returncode == 0, done.stdout
+    return done
+
+
+def test_rattail_on_sqlite_with_data_on_another_volume(app_of, tmp_path):
+    """All volumes are destroyed; the password is typed, as by a person."""
+    app = app_of("tailbone")
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    for name in ("data", "log"):
+        (app.dir / name).rename(volume / name)
+        (app.dir / name).symlink_to(volume / name)
+    written = back_up(app)
+    for name in ("data", "log"):
+        (app.dir / name).unlink()
+    (volume / "data").rename(app.dir / "data")
+    (app.dir / "log").mkdir(0o750)
+    before, password = modes(app), variables(app)["RESTIC_PASSWORD"]
+    shutil.rmtree(volume)
+    destroy(app)
+    shown, code = type_password(commands(app), tmp_path, password, times=2)
+    assert code == 0, shown
+    assert password not in shown
+    is_back(app, before, written)
+
+
+def type_password(command, folder, password, times):
+    """Run a shell command on a terminal, type a password when it asks; return what it shows and its exit code."""
+    pid, terminal = pty.fork()
+    if not pid:
+        os.chdir(folder)
+        os.execve("/bin/sh", ["sh", "-euc", command], os.environ | FAST)
+    shown = b""
+    with contextlib.suppress(OSError):  # that is how a terminal says that the program ended
+        while part := os.read(terminal, 10000):
+            shown += part
+            if times and re.search(b"password[^\n]*: *$", shown, re.IGNORECASE):
+                os.write(terminal, password.encode() + b"\n")
+                shown, times = shown + b"\n", times - 1
+    return shown.decode(errors="replace"), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_rattail_into_another_database(app_of, postgresql, tmp_path):
+    """A database that holds tables is refused, and stays as it is; one that is empty takes all."""
+    app = app_of("tailbone", "postgresql")
+    written = back_up(app)
+    before, kept = modes(app), variables(app)
+    shutil.rmtree(app.env)
+    refused = run(["sh", "-euc", commands(app)], tmp_path, check=False, **kept)
+    assert refused.returncode == 1
+    assert "holds tables, and nothing is ever overwritten" in refused.stdout.splitlines()[-1]
+    assert "p@ss" not in refused.stdout
+    assert "p%40ss" not in refused.stdout
+    assert written <= records(app)
+    url = postgresql("elsewhere")
+    password = re.search("RESTIC_PASSWORD=(.*)", (app.dir / "restic.env").read_text())[1]
+    with watching(password, url.split(":")[2].rpartition("@")[0], "p%40ss") as seen:
+        run(["sh", "-euc", commands(app)], tmp_path, DATABASE_URL=url, **kept)
+    assert [line for line in seen if b"pg_restore" in line]
+    assert "/elsewhere\n" in (app.dir / "secrets.conf").read_text()
+    assert modes(app).pop("secrets.conf")[0] == before["secrets.conf"][0]
+    before["secrets.conf"] = modes(app)["secrets.conf"]
+    is_back(app, before, written)
+
+
+@pytest.fixture(scope="module")
+def trinket(tmp_path_factory):
+    """A package in a file of this machine."""
+    folder = tmp_path_factory.mktemp("trinket")
+    wheel(folder, "trinket", "1")
+    return next(folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def lost(app_of, trinket):
+    """A WuttaWeb app on PostgreSQL whose env and database are destroyed, what it was, and what of it was kept."""
+    app = app_of("wuttaweb", "postgresql")
+    app.run("../bin/python", "-m", "pip", "install", "--quiet", trinket)
+    written = back_up(app)
+    before, kept = modes(app), variables(app)
+    destroy(app)
+    return app, before, written, kept
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "code", "reason"),
+    [
+        ([], {"RESTIC_PASSWORD": "wrong"}, 1, "wrong password or no key found"),
+        (["--snapshot", "0000"], {}, 1, "restic cannot read the backup"),
+        (["--snapshot"], {}, 2, "--snapshot needs an ID"),
+        (["one", "two"], {}, 2, "name the repository and the folder of the env"),
+        ([], {}, 1, "upstream cannot read config in"),
+    ],
+)
+def test_what_is_wrong_writes_nothing(lost, tmp_path, options, environment, code, reason):
+    app, _, _, kept = lost
+    (tmp_path / "restore.sh").write_text(
+        run(["restic", "dump", "--tag=appdir", "latest", "/restore.sh"], "/", **kept).stdout
+    )
+    folder = "two words" if "upstream" in reason else "env"
+    command = ["sh", "restore.sh", *options, *([] if options == ["--snapshot"] else [repository(app), folder])]
+    done = run(command, tmp_path, check=False, **kept | environment)
+    assert done.returncode == code
+    assert reason in done.stdout
+    assert "Traceback" not in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["restore.sh"]
+
+
+def test_folder_that_is_not_empty(lost, tmp_path):
+    app, _, _, kept = lost
+    app.env.mkdir()
+    (app.env / "mine").touch()
+    done = run(["sh", "-euc", commands(app)], tmp_path, check=False, **kept)
+    assert done.returncode == 1
+    assert done.stdout.endswith("is not empty, and nothing is ever overwritten; name a new folder\n")
+    assert [path.name for path in app.env.iterdir()] == ["mine"]
+    shutil.rmtree(app.env)
+
+
+def test_machine_without_venv(lost, tmp_path):
+    """As a bare Debian, whose Python lacks ensurepip."""
+    app, _, _, kept = lost
+    (tmp_path / "python3").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "python3").chmod(0o755)
+    command = commands(app).splitlines()[-1].replace("restore.sh", str(tmp_path / "restore.sh"))
+    run(["sh", "-euc", commands(app).splitlines()[0]], tmp_path, **kept)
+    done = run(["sh", "-euc", command], tmp_path, check=False, **kept, PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert done.returncode == 1
+    assert done.stdout == "restore.sh: python3 makes no env; install: apt-get install python3 python3-venv\n"
+    assert not app.env.exists()
+
+
+def test_backup_of_another_user(lost, tmp_path):
+    """Root would make files that this user cannot change."""
+    require(os.getuid() == 0, "root", "sudo")
+    *_, kept = lost
+    (tmp_path / "lib").mkdir()
+    for name in ("restore.sh", "lib/restore.py"):
+        done = run(["restic", "dump", "--tag=appdir", "latest", f"/{name}"], "/", **kept)
+        (tmp_path / name).write_text(done.stdout)
+    kept = {"RESTIC_REPOSITORY": "repository", "RESTIC_PASSWORD": "other"}
+    as_other = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+    tmp_path.chmod(0o777)
+    run([*as_other, "restic", "--no-cache", "init"], tmp_path, **kept)
+    run([*as_other, "restic", "--no-cache", "backup", "--tag=poser,appdir,run-1", "lib"], tmp_path, **kept)
+    done = run(["sh", "restore.sh", "repository", "env"], tmp_path, check=False, **kept)
+    assert "it is one of user nobody" in done.stdout.splitlines()[-1]
+    assert not (tmp_path / "env").exists()
+
+
+def test_killed_restore_goes_on(lost, trinket, postgresql, tmp_path):
+    """Wherever it is killed, and whatever comes late: the next run goes on, and all is there in the end."""
+    app, before, written, kept = lost
+    away = trinket.rename(tmp_path / trinket.name)
+    without = run(["sh", "-euc", commands(app)], tmp_path, check=False, **kept).stdout.splitlines()[-1]
+    assert f"cannot install trinket @ file://{trinket}" in without
+    away.rename(trinket)
+    without = run(["sh", "-euc", commands(app)], tmp_path, check=False, **kept).stdout.splitlines()[-1]
+    assert "does not answer" in without
+    shutil.rmtree(app.env)
+    postgresql("wuttaweb-postgresql-3.110")
+    for name, delay in KILLED_AT:
+        process = subprocess.Popen(
+            ["sh", "-euc", commands(app)], cwd=tmp_path, env=os.environ | FAST | kept, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        while process.poll() is None and not (app.env / name).exists():
+            time.sleep(0.01)
+        time.sleep(delay)
+        assert process.poll() is None, f"it ended before {name}"
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    run(["sh", "-euc", commands(app)], tmp_path, **kept)
+    is_back(app, before, written)
+    again = run(["sh", "-euc", commands(app)], tmp_path, check=False, **kept)
+    assert "is not empty" in again.stdout
+
+
+@pytest.fixture(scope="module")
+def mariadb(tmp_path_factory):
+    """A function that makes a database of MariaDB and returns its URL, with a password full of traps."""
+    require(shutil.which("mariadbd"), "MariaDB", "mariadb-server")
+    port = free_port()
+    with tempfile.TemporaryDirectory() as name:
+        user = ["--no-defaults", f"--datadir={name}/data"]
+        if os.getuid() == 0:
+            shutil.chown(name, "mysql")
+            user.append("--user=mysql")
+        install = ["mariadb-install-db", *user, "--auth-root-authentication-method=normal", "--skip-test-db"]
+        subprocess.run(install, check=True, capture_output=True)
+        server = ["mariadbd", *user, f"--socket={name}/socket", f"--port={port}", "--bind-address=127.0.0.1"]
+
+        def make_database(database):
+            user = """poser@'%' identified by 'p@ss/w%r"\\\\#4'"""
+            sql = f"create database {database}; grant all on {database}.* to {user}"
+            client = ["mariadb", "--no-defaults", "--user=root", f"--socket={name}/socket", "-e", sql]
+            subprocess.run(client, check=True, capture_output=True)
+            return f'mysql+pymysql://poser:p@ss/w%r"\\#4@127.0.0.1:{port}/{database}'
+
+        with running(server, tmp_path_factory.mktemp("mariadb") / "out", lambda: listens(port), cwd="/"):
+            yield make_database
+
+
+def test_mariadb(render, mariadb, tmp_path):
+    """Dumped while a writer writes, and loaded into another database, in which a first try was killed half way."""
+    app = make_app(render, tmp_path / "poser", **KINDS["wuttaweb"], luigi=False)
+    uv("pip", "install", "--quiet", "--python", app.env / "bin/python", "PyMySQL")
+    app.setup(DATABASE_URL=mariadb("shop"))
+    with watching("p@ss/w%r", "p%40ss") as seen:
+        written = back_up(app)
+    assert [line for line in seen if b"--defaults-extra-file=/dev/fd/" in line]
+    snapshot, dump = snapshots(app)[-1], snapshots(app, "database")[-1]["id"]
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps([snapshot, dump, "token"]))
+    load = [app.env / "bin/python", "-W", "ignore", "lib/restore_database.py", plan]
+    assert "holds tables" in app.run(*load, check=False, **variables(app)).stdout
+    there = records(app)
+    environment = variables(app) | {"DATABASE_URL": mariadb("elsewhere")}
+    for delay in (0.8, 1.0, 1.2, 1.4):
+        process = subprocess.Popen(
+            list(map(str, load)), cwd=app.dir, env=os.environ | environment, start_new_session=True
+        )
+        time.sleep(delay)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    app.run(*load, **environment)
+    assert "/elsewhere" in (app.dir / "secrets.conf").read_text()
+    assert (tmp_path / "database").exists()
+    found = records(app)
+    assert written <= found <= there
+    assert found == set(range(1, max(found) + 1))
+    with app.serve() as web:
+        assert ADMIN[0] in web.login(*ADMIN).text
+    other = app.run(*load, check=False, **environment).stdout
+    assert "holds tables" in other
