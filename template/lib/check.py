@@ -92,6 +92,22 @@ def overnight():
     return "; ".join(lines) or "there is none"
 
 
+def backup():
+    """The last backup went well, and is not old."""
+    if not (APPDIR / "backup.sh").exists():
+        return "there is none"
+    last = APPDIR / "log/last-backup"
+    if not last.exists():
+        raise Unknown("there is none yet; make the first with ./backup.sh --init")
+    time, text = last.read_text().strip().split(" ", 1)
+    age = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(time)
+    if not text.startswith("done: "):
+        raise Wrong(f"that of {time} {text}")
+    if age > datetime.timedelta(days=2):
+        raise Wrong(f"the last is of {time}, {age.days} days ago; is cron or its timer on?")
+    return f"that of {time} is {text}"
+
+
 def template():
     """The app dir is of the newest version of its template."""
     command = shutil.which(os.environ.get("COPIER") or "copier")
@@ -108,7 +124,7 @@ def template():
     return f"{found['current_version']} is the newest version"
 
 
-CHECKS = [config, database, disk, web, overnight, template]
+CHECKS = [config, database, disk, web, overnight, backup, template]
 
 
 def look(check):

@@ -14,7 +14,7 @@ from real.apps import KINDS, make_app
 from real.conftest import require
 from support import files, git, release
 
-WELL = {"config", "database", "disk", "web", "overnight", "template"}
+WELL = {"config", "database", "disk", "web", "overnight", "backup", "template"}
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,8 @@ def versions(template, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def app(versions, tmp_path_factory):
-    """A WuttaWeb app with its server running, whose overnight automation has run."""
+    """A WuttaWeb app with its server running, whose overnight automation and backup have run."""
+    require(shutil.which("restic"), "restic", "restic")
 
     def render(folder, **answers):
         copier.run_copy(str(versions), folder, data=answers, defaults=True, quiet=True)
@@ -35,6 +36,7 @@ def app(versions, tmp_path_factory):
     app = make_app(render, tmp_path_factory.mktemp("check") / "poser", **KINDS["wuttaweb"])
     app.setup()
     app.run("./overnight.sh")
+    app.run("./backup.sh", "--init")
     with app.serve():
         yield app
 
@@ -124,6 +126,21 @@ def test_overnight_that_failed(kept):
     assert "days ago; is cron or its timer on?" in found_wrong(kept, "overnight")
     kept.run("./overnight.sh")
     assert look(kept)[0] == 0
+
+
+@changes("log/last-backup")
+def test_backup_that_failed_or_is_old(kept):
+    last = kept.dir / "log/last-backup"
+    assert kept.run("./backup.sh", check=False, RESTIC_PASSWORD="wrong").returncode == 1
+    assert "FAILED: restic unlock: wrong password or no key found" in found_wrong(kept, "backup")
+    kept.run("./backup.sh")
+    assert look(kept)[0] == 0
+    _, _, text = last.read_text().partition(" ")
+    last.write_text(f"2026-01-31T02:00:00+00:00 {text}")
+    assert "the last is of 2026-01-31T02:00:00+00:00, " in found_wrong(kept, "backup")
+    last.unlink()
+    code, found = look(kept)
+    assert (code, found["backup"]) == (0, ("unknown", "there is none yet; make the first with ./backup.sh --init"))
 
 
 def test_template_update_that_waits(app, versions):
