@@ -57,7 +57,7 @@ def files(app, folder):
     return {path for path in (app.dir / folder).rglob("*") if path.is_file()}
 
 
-def logs_in_apart(app, framework, log_of):
+def check_logs_are_apart(app, framework, log_of):
     """Check that each config logs to its own file, or to one that no process rotates.
 
     `log_of` names the log file by config.
@@ -71,13 +71,13 @@ def logs_in_apart(app, framework, log_of):
     assert {kind for kind, path in found.values() if path not in rotated} == {"WatchedFileHandler"}
 
 
-def is_rotated(app):
+def check_log_is_rotated(app):
     """Check that the web server has moved its full log away and begun a new one."""
     assert (app.dir / "log/web.log.1").stat().st_size == FULL
     assert (app.dir / "log/web.log").stat().st_size < FULL
 
 
-def commands_share_a_log(app, name, *command):
+def check_commands_share_a_log(app, name, *command):
     """Check that two commands at once write to one full log, which none of them rotates.
 
     `command` runs another one, which comes last, and `name` is its log.
@@ -108,7 +108,7 @@ def copied_cookie(web):
     return cookie
 
 
-def cleanup_removes_what_expired(app, web, *command):
+def check_cleanup(app, web, *command):
     """Check that a command of the framework removes a session of 31 days ago, and no other; `web` is logged in."""
     fresh = files(app, "sessions")
     old = Web(web.base)

@@ -11,13 +11,13 @@ import pytest
 from real.apps import ADMIN, KINDS, free_port, make_app
 from real.folders import (
     FULL,
-    cleanup_removes_what_expired,
-    commands_share_a_log,
+    check_cleanup,
+    check_commands_share_a_log,
+    check_log_is_rotated,
+    check_logs_are_apart,
     copied_cookie,
     files,
     is_logged_in,
-    is_rotated,
-    logs_in_apart,
     only_file,
     send,
 )
@@ -242,7 +242,7 @@ def test_sessions(app, web):
     other.get("/logout")
     assert not is_logged_in(other)
     assert not is_logged_in(stranger, cookie)
-    cleanup_removes_what_expired(app, web, "../bin/rattail", "-c", "rattail.conf", "cleanup")
+    check_cleanup(app, web, "../bin/rattail", "-c", "rattail.conf", "cleanup")
 
 
 @pytest.mark.proves("work/generated-projects")
@@ -261,12 +261,14 @@ def test_project(app, web):
 @ONE_DATABASE
 def test_each_process_has_its_log(app, web):
     """Web app, commands, nights and daemons have a log each; only a server rotates its own, and it loses no line."""
-    logs_in_apart(app, "rattail", LOG_OF)
-    is_rotated(app)
+    check_logs_are_apart(app, "rattail", LOG_OF)
+    check_log_is_rotated(app)
 
 
 @pytest.mark.proves("log")
 @ONE_DATABASE
 def test_commands_share_a_log(app):
     """Commands at work at once write to one log, and none of them rotates it."""
-    commands_share_a_log(app, "rattail.log", "../bin/rattail", "-c", "quiet.conf", "run-n-mail", "--skip-if-empty")
+    check_commands_share_a_log(
+        app, "rattail.log", "../bin/rattail", "-c", "quiet.conf", "run-n-mail", "--skip-if-empty"
+    )

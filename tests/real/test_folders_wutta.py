@@ -6,12 +6,12 @@ import pytest
 from real.apps import ADMIN, KINDS, make_app
 from real.folders import (
     FULL,
-    cleanup_removes_what_expired,
-    commands_share_a_log,
+    check_cleanup,
+    check_commands_share_a_log,
+    check_log_is_rotated,
+    check_logs_are_apart,
     copied_cookie,
     is_logged_in,
-    is_rotated,
-    logs_in_apart,
     only_file,
 )
 from real.web import Web
@@ -131,7 +131,7 @@ def test_sessions(app, web):
     assert is_logged_in(Web(web.base), copied_cookie(other))
     other.get("/logout")
     assert not is_logged_in(other)
-    cleanup_removes_what_expired(app, web, "../bin/wutta", "-c", "wutta.conf", "cleanup")
+    check_cleanup(app, web, "../bin/wutta", "-c", "wutta.conf", "cleanup")
 
 
 @pytest.mark.xfail(reason="WuttaWeb 0.36 keeps what it stored of a session that was logged out", strict=True)
@@ -146,11 +146,11 @@ def test_logout_ends_a_copied_cookie(app, web):
 @pytest.mark.proves("log")
 def test_each_process_has_its_log(app, web):
     """Web app, commands and nights have a log each; only the server rotates its own, and it loses no line."""
-    logs_in_apart(app, "wutta", LOG_OF)
-    is_rotated(app)
+    check_logs_are_apart(app, "wutta", LOG_OF)
+    check_log_is_rotated(app)
 
 
 @pytest.mark.proves("log")
 def test_commands_share_a_log(app):
     """Commands at work at once write to one log, and none of them rotates it."""
-    commands_share_a_log(app, "wutta.log", "../bin/wutta", "-c", "quiet.conf", "runner", "--skip-if-empty")
+    check_commands_share_a_log(app, "wutta.log", "../bin/wutta", "-c", "quiet.conf", "runner", "--skip-if-empty")
