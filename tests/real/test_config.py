@@ -4,10 +4,13 @@ import http.client
 import json
 import re
 import shutil
+import subprocess
 
 import pytest
-from real.apps import ADMIN, KINDS, free_port, listens, make_app, running
+from real.apps import ADMIN, App, free_port, listens, make_app, running
 from real.conftest import require
+from real.folders import DAY, copied_cookie, is_logged_in
+from real.web import Web
 from test_answers import TITLE
 
 PRINT_CONFIG = """
@@ -103,13 +106,42 @@ def redis(tmp_path):
         yield f"redis://127.0.0.1:{port}/0"
 
 
-@pytest.mark.parametrize("sessions", ["redis", "database"])
-def test_sessions_elsewhere(render, tmp_path, redis, sessions):
-    """Redis or the database keep the logins: no file does, and another server process knows them."""
-    app = make_app(render, tmp_path / "poser", sessions=sessions, **KINDS["wuttaweb"])
-    app.setup(REDIS_URL=redis)
-    with app.serve() as web:
+@pytest.fixture(params=["redis", "database"])
+def elsewhere(request, app, render, redis, postgresql, tmp_path):
+    """An app in the same env that keeps its sessions in Redis or PostgreSQL, with a second web config on another port.
+
+    Gives the app, and the port.
+    """
+    env = tmp_path / "poser"
+    env.mkdir()
+    for part in ("bin", "lib", "pyvenv.cfg"):
+        (env / part).symlink_to(app.env / part)
+    other = App(env, free_port())
+    other.framework = app.framework
+    render(other.dir, framework=app.framework, sessions=request.param, web_port=str(other.port))
+    other.setup(**{"REDIS_URL": redis} if request.param == "redis" else {"DATABASE_URL": postgresql(app.framework)})
+    port = free_port()
+    text = (other.dir / "web.conf").read_text()
+    (other.dir / "web2.conf").write_text(text.replace(f"port = {other.port}", f"port = {port}"))
+    return other, port
+
+
+def test_sessions_elsewhere(elsewhere, redis):
+    """Two web processes at once know the same logins; no file keeps them, and Redis forgets them in time."""
+    app, port = elsewhere
+    with app.serve() as web, app.serve("web2.conf", port) as second:
         web.login(*ADMIN)
-    with app.serve():
-        assert ADMIN[0] in web.get("/").text
+        cookie = copied_cookie(web)
+        assert is_logged_in(second, cookie)
+        assert not is_logged_in(Web(second.base))
+        web.get("/logout")
+        assert not is_logged_in(web)
+        if app.framework == "rattail":
+            assert not is_logged_in(Web(second.base), cookie)
     assert not (app.dir / "sessions").exists()
+    client = ["redis-cli", "-u", redis]
+    keys = subprocess.run([*client, "keys", "*"], capture_output=True, text=True, check=True).stdout.split()
+    assert bool(keys) == ("ext:redis" in (app.dir / "web.conf").read_text())
+    for key in keys:
+        left = subprocess.run([*client, "ttl", key], capture_output=True, text=True, check=True).stdout
+        assert 29 * DAY < int(left) < 31 * DAY
