@@ -43,6 +43,13 @@ def benchmarks(session):
 
 
 @nox.session
+def apps(session):
+    """Try each app that PyPI has for the frameworks, and write the README's table; `-- -k Sideshow` tries one."""
+    session.install(*TESTS)
+    session.run("pytest", "-s", "tests/real/published_apps.py", *session.posargs)
+
+
+@nox.session
 def demo(session):
     """Set up an app in .demo/ and serve it; `-- wutta` or `-- rattail`, and `-- --once` only checks the login."""
     if unknown := set(session.posargs) - {"rattail", "wutta", "--once"}:

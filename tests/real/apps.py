@@ -165,11 +165,15 @@ def make_app(render, folder, python="3.11", packages=True, **answers):
 
 
 def make_env(folder, python, requirements=None):
-    """Make an env with pip, and the packages that a file of requirements names, compiled as pip does it."""
+    """Make an env with pip, and the packages that a file of requirements names, if one is given."""
     uv("venv", "--quiet", "--seed", "--allow-existing", "--python", find_python(python) or python, folder)
     if requirements:
-        install = ["pip", "install", "--quiet", "--compile-bytecode", "--python", folder / "bin/python"]
-        uv(*install, "-r", requirements)
+        install(folder, requirements)
+
+
+def install(env, requirements):
+    """Install into an env what a file of requirements names, compiled as pip does it."""
+    uv("pip", "install", "--quiet", "--compile-bytecode", "--python", env / "bin/python", "-r", requirements)
 
 
 def shared_env(folder, python, requirements):
