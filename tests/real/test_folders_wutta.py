@@ -34,6 +34,11 @@ CUSTOMER = {"first_name": "Ann", "last_name": "Lee", "phone_number": "555-0100"}
 PRODUCT = {"scancode": "07430500132", "description": "Apple Cider Vinegar", "unit_price_reg": 5.99}
 
 
+WITH_ORDERS = pytest.mark.parametrize("app", ["sideshow-sqlite", "sideshow-postgresql"], indirect=True)
+# for what has nothing to do with the app and its database
+ONE_APP = pytest.mark.parametrize("app", ["wuttaweb-sqlite"], indirect=True)
+
+
 @pytest.fixture(scope="module", params=["wuttaweb-sqlite", "sideshow-sqlite", "sideshow-postgresql"])
 def app(request, render, tmp_path_factory, mailbox):
     """An app which sends its mail to the mailbox."""
@@ -58,12 +63,6 @@ def web(app):
         yield web
 
 
-def with_orders(test):
-    """Run a test only where the app is Sideshow."""
-    kinds = ["sideshow-sqlite", "sideshow-postgresql"]
-    return pytest.mark.parametrize("app", kinds, indirect=True)(test)
-
-
 def press(web, page, action, **data):
     """Do what a button of the page New Order does, and return the answer."""
     answer = json.loads(web.post_json("/orders/new", {"action": action, **data}, web.csrf_token(page)).text)
@@ -82,7 +81,7 @@ def body(mail):
 
 
 @pytest.mark.proves("data/batches/neworder")
-@with_orders
+@WITH_ORDERS
 def test_batch_of_an_order(app, web):
     """A file of an order's batch stays with it when the order is submitted, and goes when it is cancelled."""
     page = web.get("/orders/new")
@@ -144,6 +143,7 @@ def test_logout_ends_a_copied_cookie(app, web):
 
 
 @pytest.mark.proves("log")
+@ONE_APP
 def test_each_process_has_its_log(app, web):
     """Web app, commands and nights have a log each; only the server rotates its own, and it loses no line."""
     check_logs_are_apart(app, "wutta", LOG_OF)
@@ -151,6 +151,7 @@ def test_each_process_has_its_log(app, web):
 
 
 @pytest.mark.proves("log")
+@ONE_APP
 def test_commands_share_a_log(app):
     """Commands at work at once write to one log, and none of them rotates it."""
     check_commands_share_a_log(app, "wutta.log", "../bin/wutta", "-c", "quiet.conf", "runner", "--skip-if-empty")
