@@ -30,10 +30,7 @@ APPS = {
     "WuttaPOS": {"framework": "wutta", "app_package": "wuttapos", "web_app": "egg:WuttaPOS"},
 }
 # what an app asks of its site beside the answers, in local.conf: values by section
-SITE = {
-    "tailbone-theo": {"rattail": {"model_spec": "rattail.db.model"}},
-    "WuttaFarm": {"wutta": {"farmos_integration_mode": "none"}, "farmos": {"url.base": "http://127.0.0.1:1"}},
-}
+SITE = {"WuttaFarm": {"wutta": {"farmos_integration_mode": "none"}, "farmos": {"url.base": "http://127.0.0.1:1"}}}
 COLUMNS = ["app", "rendered with", "framework", "Python", "SQLite", "PostgreSQL", "tried on"]
 VERSIONS = """
 import json, platform, sys
