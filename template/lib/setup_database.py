@@ -1,11 +1,13 @@
 """Step of setup.sh and upgrade.sh: bring the database's schema to the newest version."""
 
+import importlib
+
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from appdir import CORE_CONFIG, fail, load_config, say, say_kept
+from appdir import CORE_CONFIG, FRAMEWORK, fail, load_config, say, say_kept
 
 STEP = "database"
 
@@ -35,6 +37,8 @@ def main():
         return
     say(STEP, f"bringing the schema of {engine.url.render_as_string()} up to date")
     if engine.dialect.name == "sqlite":
+        if FRAMEWORK == "rattail":  # as its migrations do, which make the tables of versions whatever the config says
+            importlib.import_module("rattail.db.config").configure_versioning(config, force=True)
         sa.orm.configure_mappers()
         config.get_app().model.Base.metadata.create_all(bind=engine)
         command.stamp(alembic, "heads")
