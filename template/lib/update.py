@@ -6,6 +6,7 @@ before that has changed nothing; one that was cut off in it is finished by the n
 """
 
 import argparse
+import contextlib
 import os
 import pwd
 import re
@@ -88,14 +89,38 @@ def copier(command, folder, options):
 def update(app, options):
     """Update the clone by Copier, and return the subject of its commit."""
     old = version(app)
-    copier("update", app, options)
+    with without_odd_names(app):
+        copier("update", app, options)
     answers = (app / ".copier-answers.yml").read_text()
     for name in (answer.partition("=")[0] for answer in options.data):
         if not re.search(rf"^{name}:", answers, re.MULTILINE):
             fail(STEP, f"--data {name}: no such question with these answers")
+    check_bytes(app)
     check_ignored(app, options)
     new = version(app) if version(app) == old else f"{old} -> {version(app)}"
     return ", ".join([f"{SUBJECT}: {new}", *options.data])
+
+
+@contextlib.contextmanager
+def without_odd_names(app):
+    """Take files out of the clone for a while whose names are not UTF-8, since Copier dies of them."""
+    odd = [name for name in names("ls-files", "-z", cwd=app) if not name.isprintable()]
+    base = git("rev-parse", "HEAD", cwd=app).strip()
+    if odd:
+        git("rm", "--quiet", "--", *odd, cwd=app)
+        git(*identity(), "commit", "--quiet", "--no-verify", "--message", "Without odd names", cwd=app)
+    yield
+    if odd:
+        git("update-ref", "--no-deref", "HEAD", base, cwd=app)
+        git("checkout", "--quiet", base, "--", *odd, cwd=app)
+
+
+def check_bytes(app):
+    """Refuse an update of a file with bytes that are not UTF-8: Copier drops them without a word."""
+    for name in names("diff", "--name-only", "--relative", "-z", "HEAD", cwd=app):
+        old = subprocess.run(["git", "show", f"HEAD:./{name}"], cwd=app, capture_output=True).stdout
+        if old != old.decode(errors="ignore").encode():
+            fail(STEP, f"{name} is not in UTF-8, so an update would lose bytes of it; convert it with iconv, commit")
 
 
 def check_ignored(app, options):
@@ -251,6 +276,7 @@ def main():
     for name in ("--preview", "--continue", "--abort", "--undo", "--quiet"):
         parser.add_argument(name, action="store_true")
     options = parser.parse_args()
+    sys.stdout.reconfigure(errors="surrogateescape")  # names and texts of files need not be UTF-8
     resume = vars(options)["continue"]
 
     check_app_dir()

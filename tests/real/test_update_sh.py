@@ -136,7 +136,8 @@ def test_update_brings_the_new_version_and_the_app_runs(kind, versions, made, tm
     app = request.getfixturevalue("app") if kind == "wuttaweb" else new_app(versions, tmp_path / "e", **KINDS[kind])
     core = "wutta.conf" if kind == "wuttaweb" else "rattail.conf"
     commit(app, core, (app.dir / core).read_text().replace("production = true", "# mine\nproduction = true"))
-    commit(app, "own.txt", "mine")
+    own = os.fsdecode(b"caf\xe9.txt")  # a name that Copier alone dies of
+    commit(app, own, "mine")
     for name, mode in {core: 0o600, "cron.conf": 0o440, "luigi": 0o700, "secrets.conf": 0o600}.items():
         (app.dir / name).chmod(mode)
     secrets = configparser.RawConfigParser()
@@ -149,6 +150,8 @@ def test_update_brings_the_new_version_and_the_app_runs(kind, versions, made, tm
     assert "v1.0.0 -> v1.1.0" in output
     assert "gone (but in git): quiet.conf" in output
     assert "# mine" in (app.dir / core).read_text()
+    assert (app.dir / own).read_text() == "mine"
+    assert "Without odd names" not in git("log", "--format=%s", cwd=app.dir)
     assert "level = ERROR" in (app.dir / "cron.conf").read_text()
     assert (app.dir / "data/new/.gitkeep").exists()
     assert os.access(app.dir / "own/deep/hello.sh", os.X_OK)
@@ -414,6 +417,12 @@ def ignored_file(app):
     return "git ignores cron.conf, so no update reaches it; run: git add --force cron.conf"
 
 
+def not_utf8(app):
+    (app.dir / "README.md").write_bytes((app.dir / "README.md").read_bytes() + b"caf\xe9\n")
+    git("commit", "--quiet", "--all", "--message", "Edit", cwd=app.dir)
+    return "README.md is not in UTF-8"
+
+
 def not_set_up(app):
     (app.dir / "secrets.conf").unlink()
     return "not set up; run ./setup.sh"
@@ -425,7 +434,7 @@ def unknown_question(app):
 
 @pytest.mark.parametrize(
     "place",
-    [uncommitted, without_git, in_an_env_that_git_ignores, ignored_file, not_set_up, unknown_question],
+    [uncommitted, without_git, in_an_env_that_git_ignores, ignored_file, not_utf8, not_set_up, unknown_question],
 )
 def test_place_where_an_update_would_lose_is_refused(app, place):
     try:
