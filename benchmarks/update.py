@@ -1,11 +1,13 @@
 """Print what `copier copy`, `copier update` and update.sh cost, as ratios side by side.
 
-`nox -s benchmarks` runs this.  Every ratio is of the fastest of some runs, taken in turns, so
-that what else the machine does falls on both sides.  Everything happens in a temporary folder.
+`nox -s benchmarks` runs this.  Every ratio is of the least of some runs, taken in turns, so that
+what else the machine does falls on both sides: of the time on the clock, and of the time on the
+processor, which says more on a busy machine.  Everything happens in a temporary folder.
 """
 
 import argparse
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -83,23 +85,32 @@ def progress(text):
 
 
 def compare(runs, works):
-    """Run works (name: (prepare, work)) in turns, and return the seconds of the fastest run of each."""
-    best = dict.fromkeys(works, float("inf"))
+    """Run works (name: (prepare, work)) in turns, and return the least seconds of each: (clock, processor)."""
+    best = dict.fromkeys(works, (float("inf"), float("inf")))
     for turn in range(runs):
         for name, (prepare, work) in works.items():
             progress(f"run {turn + 1} of {runs}: {name}")
             prepare()
-            start = time.perf_counter()
+            start, used = time.perf_counter(), processor()
             work()
-            best[name] = min(best[name], time.perf_counter() - start)
+            seconds = time.perf_counter() - start, processor() - used
+            best[name] = tuple(map(min, best[name], seconds))
     return best
+
+
+def processor():
+    """Return the seconds that all commands so far have used of the processor."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def report(title, best, base, goal=None):
     """Print the seconds of each work, and its ratio to the one named `base`."""
-    print(f"\n{title}" + (f" (goal {goal} or less)" if goal else ""))
+    title += f" (goal {goal} or less)" if goal else ""
+    print(f"\n{title:<45} {'clock':>9} {'ratio':>7} {'processor':>11} {'ratio':>7}")
     for name, seconds in best.items():
-        print(f"  {name:<52} {seconds:7.2f} s {seconds / best[base]:7.2f}")
+        columns = [f"{value:9.2f} s {value / least:5.2f}" for value, least in zip(seconds, best[base], strict=True)]
+        print(f"  {name:<43}", *columns, sep=" ", flush=True)
 
 
 def peer(env, package, command):
@@ -135,7 +146,9 @@ def copies(work, ours, runs):
         "rattail make-appdir": lambda: rattail(made),
     }
     best = compare(runs, {name: (prepare, function) for name, function in works.items()})
-    report("copier copy", best, "an empty template", 1.15)
+    report("copier copy", best, "an empty template")
+    same = f"a template of {len(names)} empty files"
+    report("copier copy, file for file", {name: best[name] for name in (same, "this template")}, same, 1.15)
 
 
 def updates(work, ours, runs, files, sessions):
