@@ -126,8 +126,8 @@ class App:
         return self.output
 
     @contextlib.contextmanager
-    def serve(self, config="web.conf", port=None):
-        """Serve the app while the `with` lasts; gives a Web session with nobody logged in."""
+    def serve(self, config="web.conf", port=None, cwd="/"):
+        """Serve the app while the `with` lasts, run in `cwd`; gives a Web session with nobody logged in."""
         web = Web(f"http://127.0.0.1:{port or self.port}")
 
         def ready():
@@ -137,7 +137,7 @@ class App:
                 return False
 
         command = [self.env / "bin/pserve", f"file+ini:{self.dir / config}"]
-        with running(command, self.env / f"{config}.out", ready, cwd="/") as self.server:
+        with running(command, self.env / f"{config}.out", ready, cwd=cwd) as self.server:
             yield Web(web.base)
 
     def wait(self):

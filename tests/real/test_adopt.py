@@ -1,0 +1,435 @@
+"""adopt.py with app dirs that upstream's own commands made, and one made by hand: each runs on as it was."""
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from real.apps import App, find_python, free_port, uv
+from support import files, git, release
+
+USER = ("fred", "fred-Passw0rd")
+PASSWORD = "shop-pass-1"  # of PostgreSQL; upstream's install commands take no character that a URL must encode
+SECRET = "lite%%ral-secret"
+PACKAGES = {"rattail": ["tailbone-theo", "psycopg2-binary"], "wutta": ["wutta-demo", "WuttaWeb", "psycopg[binary]"]}
+
+MAKE_TABLES = """
+import importlib, sys
+from alembic import command
+from alembic.config import Config
+config = importlib.import_module(sys.argv[1]).make_config(sys.argv[2])
+if sys.argv[1] == "rattail.config":
+    importlib.import_module("rattail.db.config").configure_versioning(config, force=True)
+config.get_app().model.Base.metadata.create_all(bind=config.appdb_engine)
+command.stamp(Config(sys.argv[2]), "heads")
+"""
+MAKE_USER = """
+import importlib, sys
+config = importlib.import_module(sys.argv[1]).make_config(sys.argv[2])
+app = config.get_app()
+auth = app.get_auth_handler()
+with app.short_session(commit=True) as session:
+    user = auth.make_user(session=session, username=sys.argv[3])
+    auth.set_user_password(user, sys.argv[4])
+    user.roles.append(auth.get_role_administrator(session))
+"""
+# prints what the software of the env makes of the configs: all settings, those of the web app and of its server
+READ = """
+import importlib, json, logging, sys
+from paste.deploy.loadwsgi import APP, SERVER, loadcontext
+config = importlib.import_module(sys.argv[1]).make_config(sys.argv[2] + "/web.conf")
+app, server = (loadcontext(kind, f"config:{sys.argv[2]}/web.conf").config() for kind in (APP, SERVER))
+root = logging.getLogger()
+print(json.dumps({
+    "settings": dict(config.configuration.as_dict()), "app": app, "server": server,
+    "logging": [logging.getLevelName(root.level), *sorted(str(handler) for handler in root.handlers)],
+}, default=str))
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def copier_command():
+    """Let adopt.py and update.sh find the Copier of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COPIER", str(Path(sys.executable).with_name("copier")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def versions(template, tmp_path_factory):
+    """The template with a newer version 1.1.0, which changes the web app's config and the core config."""
+    repo = tmp_path_factory.mktemp("versions") / "template"
+    git("clone", "--quiet", template, repo, cwd="/")
+    for name in ("web.conf", "rattail.conf", "wutta.conf"):
+        path = repo / f"template/{name}.jinja"
+        path.write_text(path.read_text().replace("# Template. ", "# Template. New in 1.1.0. "))
+    release(repo, "v1.1.0")
+    return repo
+
+
+@pytest.fixture(scope="module")
+def env(tmp_path_factory):
+    """A function that gives an env with the packages of a framework and its app, made once."""
+    made = {}
+
+    def env(framework):
+        if framework not in made:
+            folder = tmp_path_factory.mktemp(f"adopt-{framework}") / "poser"
+            uv("venv", "--quiet", "--seed", "--python", find_python("3.11"), folder)
+            packages = [*PACKAGES[framework], "prompt_toolkit", "pyramid_exclog", "setuptools<81", "psycopg2-binary"]
+            uv("pip", "install", "--quiet", "--python", folder / "bin/python", *packages)
+            made[framework] = App(folder, free_port())
+        return made[framework]
+
+    return env
+
+
+def edit(path, **texts):
+    """Replace texts, which must be there, in a file; each is given as a pair."""
+    text = path.read_text()
+    for old, new in texts.values():
+        assert old in text, (path, old)
+        text = text.replace(old, new)
+    path.write_text(text)
+
+
+def python(app, code, *args):
+    """Run Python code of ours in an env, seen from the env, with the framework's module and more arguments."""
+    module = "rattail.config" if (app.dir / "rattail.conf").exists() else "wuttjamaican.conf"
+    command = [app.env / "bin/python", "-W", "ignore", "-c", code, module, *args]
+    done = subprocess.run(list(map(str, command)), cwd=app.env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def install(app, url, command, prompts):
+    """Run an app's own install command, which asks for the database and more."""
+    answers = ["", "", url.hostname, url.port, url.path[1:], "shop" + url.path.replace("/", "_"), PASSWORD, *prompts]
+    done = subprocess.run(
+        [app.env / "bin" / command[0], *command[1:]], cwd=app.env, capture_output=True, text=True,
+        input="".join(f"{answer}\n" for answer in answers),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# each peer makes an app dir with a user, and returns its database URL
+
+
+def theo(app, postgresql):
+    """Rattail's install handler."""
+    url = postgresql("theo")
+    install(app, url, ["theo", "-n", "install"], ["", "", *USER, USER[1], USER[0]])
+    edit(app.dir / "web.conf", use=("egg:tailbone_theo", "egg:Tailbone"))  # Theo 0.2.4 has no page that works
+    return f"postgresql+psycopg2://shop_theo:{PASSWORD}@{url.netloc}/theo"
+
+
+def wutta_demo(app, postgresql):
+    """WuttJamaican's install handler."""
+    url = postgresql("wuttademo")
+    install(app, url, ["wuttademo", "install"], ["", ""])
+    python(app, MAKE_USER, app.dir / "wutta.conf", *USER)
+    return f"postgresql+psycopg://shop_wuttademo:{PASSWORD}@{url.netloc}/wuttademo"
+
+
+def make_config(app, postgresql):
+    """Commands make-appdir and make-config of Rattail; their relative paths count from the env."""
+    app.env.joinpath("app").mkdir()
+    run = [app.env / "bin/rattail", "-n"]
+    subprocess.run([*run, "make-appdir", "--path", app.dir], check=True, cwd=app.env, capture_output=True)
+    for kind in ("rattail", "web", "quiet", "silent", "webapi"):
+        command = [*run, "make-config", "-T", kind, "-O", app.dir]
+        subprocess.run(command, check=True, cwd=app.env, capture_output=True)
+    stock = "postgresql://rattail:rattailpass@localhost/rattail"
+    edit(app.dir / "rattail.conf", url=(stock, "sqlite:///app/data/shop.sqlite"))
+    edit(app.dir / "web.conf", use=("egg:poser", "egg:Tailbone"), secret=("e:VHDVstO=H1%h1bV><&", "later"))
+    edit(app.dir / "webapi.conf", secret=("e:VHDVstO=H1%h1bV><&", "api-" + SECRET), port=("9090", str(free_port())))
+    python(app, MAKE_TABLES, app.dir / "rattail.conf")
+    python(app, MAKE_USER, app.dir / "quiet.conf", *USER)
+    return f"sqlite:///{app.dir}/data/shop.sqlite"
+
+
+def by_hand(app, postgresql):
+    """What somebody wrote who read the manual of WuttaWeb."""
+    for folder in ("data", "log", "cache/sessions"):
+        (app.dir / folder).mkdir(parents=True)
+    (app.dir / "wutta.conf").write_text(
+        f"[wutta.config]\nusedb = true\npreferdb = true\n\n[wutta.db]\ndefault.url = sqlite:///{app.dir}/data/x.db\n\n"
+        "[alembic]\nscript_location = wuttjamaican.db:alembic\nversion_locations = wuttjamaican.db:alembic/versions\n"
+    )
+    (app.dir / "web.conf").write_text(
+        "[wutta.config]\nrequire = %(here)s/wutta.conf\n\n[app:main]\nuse = egg:Wutta_Demo\n"
+        "wutta.config = %(__file__)s\npyramid.includes = pyramid_exclog\npyramid.default_locale_name = en\n"
+        "beaker.session.type = file\nbeaker.session.data_dir = %(here)s/cache/sessions/data\n"
+        "beaker.session.lock_dir = %(here)s/cache/sessions/lock\n"
+        "beaker.session.secret = TODO_YOU_SHOULD_CHANGE_THIS\nbeaker.session.key = by_hand\n\n"
+        "[server:main]\nuse = egg:waitress#main\nhost = 0.0.0.0\nport = 9080\nthreads = 1\n"
+    )
+    python(app, MAKE_TABLES, app.dir / "wutta.conf")
+    python(app, MAKE_USER, app.dir / "wutta.conf", *USER)
+    return f"sqlite:///{app.dir}/data/x.db"
+
+
+PEERS = {theo: "rattail", make_config: "rattail", wutta_demo: "wutta", by_hand: "wutta"}
+
+
+def edit_configs(app, framework):
+    """Edit the configs of a peer as an operator does; return the secrets of before, in each way to write them."""
+    core = app.dir / f"{framework}.conf"
+    core.write_text(
+        core.read_text()
+        + "\n[own]\nname = 100%% mine\nlong = one\n    two\napi_password = sesame-own\nhidden = sesame-unnamed\n"
+    )
+    if framework == "rattail":
+        edit(core, mail=("[rattail.mail]\n", "[rattail.mail]\nsmtp.username = u\nsmtp.password = sesame-smtp\n"))
+        edit(core, to=("default.to = root@localhost", "default.to = root@localhost, ops@example.com"))
+        edit(core, keys=("keys = root, exc_logger,", "keys = root, mine, exc_logger,"))
+        edit(core, level=("level = DEBUG", "level = ERROR"), size=("'a', 1000000, 100", "'a', 5000, 3"))
+        core.write_text(core.read_text() + "\n[logger_mine]\nqualname = mine\nhandlers = file, email\nlevel = ERROR\n")
+        edit(app.dir / "quiet.conf", level=("level = INFO", "level = ERROR"))
+    web = app.dir / "web.conf"
+    text = re.sub(r"(?m)^port = 9080", f"port = {app.port}", web.read_text())
+    text = re.sub(r"(?m)^host = 0.0.0.0", "host = 127.0.0.1", text)
+    text = re.sub(r"(?m)^beaker.session.secret = .*", f"beaker.session.secret = {SECRET}", text)
+    text = text.replace("default_locale_name = en", "default_locale_name = de")
+    text = text.replace("[app:main]\n", "[app:main]\nbeaker.session.timeout = 86400\npos.key = sesame-pos\n")
+    web.write_text(text)
+    (app.dir / "dev.conf").write_text("[own]\npassword = sesame-dev\n")
+    (app.dir / "mine.sh").write_text("#!/bin/sh\nexport PGPASSWORD=sesame-script\n")
+    (app.dir / os.fsdecode(b"caf\xe9 *.txt")).write_text("sesame-latin\n")
+    (app.dir / "mine.sh").chmod(0o740)
+    core.chmod(0o604)
+    return [SECRET.replace("%%", "%"), SECRET, PASSWORD]
+
+
+@pytest.fixture(scope="module")
+def peers(env, request, tmp_path_factory):
+    """A function that puts the edited app dir of a peer into its env, as it was: (App, database URL, secrets)."""
+    made = {}
+
+    def make_database(name):
+        login, _, place = request.getfixturevalue("postgresql")(name).rpartition("@")
+        url = urlsplit(f"//{place}")
+        command = f"create role shop_{name} superuser login password '{PASSWORD}'"
+        subprocess.run(
+            ["psql", "-h", url.hostname, "-p", str(url.port), "-U", "poser", "-d", "postgres", "-c", command],
+            check=True, capture_output=True, env=os.environ | {"PGPASSWORD": login.removeprefix("postgresql://poser:")},
+        )  # fmt: skip
+        return url
+
+    def peers(peer):
+        app = env(PEERS[peer])
+        shutil.rmtree(app.dir, ignore_errors=True)
+        if peer not in made:
+            url = peer(app, make_database)
+            secrets = edit_configs(app, PEERS[peer])
+            with app.serve(cwd=app.env) as web:  # from now on there are sessions
+                assert USER[0] in web.login(*USER).text
+            for folder in ("data/batch/inventory/0a", "cache/own"):
+                (app.dir / folder).mkdir(parents=True, exist_ok=True)
+                (app.dir / folder / "made by the app").write_bytes(b"\x00\xff")
+            before = tmp_path_factory.mktemp("before") / "app"
+            made[peer] = (before, url, secrets, web, effective(app))
+            shutil.copytree(app.dir, before, symlinks=True)
+            return (app, *made[peer][1:])
+        shutil.copytree(made[peer][0], app.dir, symlinks=True)
+        return (app, *made[peer][1:])
+
+    return peers
+
+
+def effective(app):
+    """Return what the software of the env makes of the configs, as READ prints it, without the app dir's path."""
+    text = python(app, READ, app.dir).splitlines()[-1].replace(str(app.dir), "APP")
+    return json.loads(re.sub(r"(?<=[\"'/])app/", "APP/", text))
+
+
+def words(value):
+    """Return the words of a value."""
+    return set(re.findall(r"[^\s,]+", str(value)))
+
+
+def differ(was, now):
+    """Return the keys whose values have lost a word; to a list, the template may add one."""
+    return {key for key, value in was.items() if not words(value) <= words(now.get(key))}
+
+
+def adopt(app, template, *options, check=True):
+    """Run adopt.py of the template on an app, and return what it printed."""
+    command = [sys.executable, template / "adopt.py", app.dir, "--template", template, "--vcs-ref", "v1.0.0", *options]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, errors="surrogateescape", cwd="/")
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+# settings that differ afterwards, beside those of logging
+CHANGED = {peer: set() for peer in PEERS} | {make_config: {"rattail.batch.files"}}  # in its old folder was nothing
+
+
+@pytest.mark.parametrize("peer", PEERS)
+def test_app_runs_on_as_it_was(peers, versions, peer):
+    """The same settings, users, logins, database and data; no secret in git, and each old file still there."""
+    app, url, secrets, web, was = peers(peer)
+    before = files(app.dir)
+    framework = PEERS[peer]
+
+    shown = adopt(app, versions).stdout
+    assert files(app.dir) == before
+    assert "\n-beaker.session.secret = (hidden)\n" in shown
+    assert f"diff --git before/{framework}.conf after/{framework}.conf" in shown
+    assert not [secret for secret in [*secrets, "sesame-own", "sesame-smtp", "sesame-pos"] if secret in shown]
+
+    printed = adopt(app, versions, "--apply").stdout
+    assert not [secret for secret in secrets if secret in printed]
+    after = files(app.dir)
+    written = re.compile(r"log/|data/\w+\.(sqlite|db)$")  # by the app while it starts
+    replaced = {name for name, found in before.items() if after.get(name) != found and not written.match(name)}
+    assert {f"{framework}.conf", "web.conf"} <= replaced
+    assert not replaced & {"dev.conf", "mine.sh"}
+    for name in replaced:
+        assert after[f"data/before-adoption/{name}"] == before[name]
+    assert (app.dir / "data/before-adoption").stat().st_mode & 0o777 == 0o700
+    assert after["secrets.conf"][0] == after["local.conf"][0] == 0o600
+    assert after[f"{framework}.conf"][0] == 0o604
+
+    command = ["git", "log", "--all", "--patch", "--text"]
+    history = subprocess.run(command, cwd=app.dir, check=True, capture_output=True).stdout.decode(errors="replace")
+    assert "web.conf" in history
+    assert not [secret for secret in ["sesame", *secrets] if secret in history]
+    assert git("status", "--porcelain", cwd=app.dir) == ""
+
+    now = effective(app)
+    moved = re.compile(r"app:main|.*__file__|.*\.here|(logger|handler|formatter)")
+    assert {key for key in differ(was["settings"], now["settings"]) if not moved.match(key)} == CHANGED[peer]
+    ours = {"here", "__file__", f"{framework}.config", "pyramid.reload_templates", "pyramid.debug_all"}
+    assert differ(was["app"], now["app"]) <= ours
+    assert not differ(was["server"], now["server"])
+    if framework == "rattail":
+        assert now["logging"][0] == "ERROR"
+        assert "mine" in words(now["settings"]["loggers.keys"])
+        assert words(now["settings"]["handlers.keys"]) == {"file", "console", "email"}
+        assert now["settings"]["handler_file.class"] == "handlers.RotatingFileHandler"
+        assert "5000, 3" in (app.dir / "rattail.conf").read_text()
+        assert app.run(app.env / "bin/rattail", "-c", "cron.conf", "make-uuid").stdout
+    assert now["settings"][f"{framework}.db.default.url"] == url.replace(str(app.dir), "APP")
+
+    with app.serve():
+        assert USER[0] in web.get("/").text  # who was logged in is so still
+        assert USER[0] in type(web)(web.base).login(*USER).text
+    app.run("./update.sh")
+    for name, value in {f"{framework}.conf": "require = %(here)s/secrets.conf", "web.conf": "_name = de"}.items():
+        assert "New in 1.1.0" in (app.dir / name).read_text()
+        assert value in (app.dir / name).read_text()
+    assert "under the template" in adopt(app, versions, "--apply").stdout
+
+
+# runs adopt.py, and kills it at its n-th step, or just after it has marked the new files as ready to come in
+DIES_AT = """
+import os, runpy, signal, sys
+at, script = sys.argv[1:3]
+del sys.argv[1:3]
+steps, ready = 0, False
+def count(event, args):
+    global steps, ready
+    if event in {"os.rename", "os.chmod", "os.chown", "os.mkdir", "os.remove", "os.rmdir", "subprocess.Popen"}:
+        steps += 1
+        if ready or at == str(steps):
+            os.kill(os.getpid(), signal.SIGKILL)
+        ready = at == "ready" and event == "os.rename" and str(args[1]).endswith("/ready")
+sys.addaudithook(count)
+runpy.run_path(script, run_name="__main__")
+"""
+
+
+def test_killed_at_every_step_of_coming_in_and_taken_back(peers, template, tmp_path):
+    """Each file is whole at any time, and each old one still there; then the old files come back by a copy."""
+    app, _, _, _, was = peers(by_hand)
+    (tmp_path / "dies_at.py").write_text(DIES_AT)
+    old = files(app.dir)
+
+    def run(at):
+        command = [sys.executable, tmp_path / "dies_at.py", at, template / "adopt.py", app.dir, "--apply"]
+        return subprocess.run(list(map(str, [*command, "--template", template])), capture_output=True, text=True)
+
+    assert run("2").returncode == run("ready").returncode == -signal.SIGKILL
+    assert {name: files(app.dir).get(name) for name in old if not name.startswith("log/")} == {
+        name: found for name, found in old.items() if not name.startswith("log/")
+    }
+    cut_off = adopt(app, template, check=False)
+    assert (cut_off.returncode, "--apply finishes it" in cut_off.stderr) == (1, True)
+    folder = next((app.dir / ".adopt").glob("*/app"))
+    new = {name: found for name, found in files(folder).items() if not name.startswith("log/")}
+    new |= {name: found for name, found in old.items() if name not in new}
+    for step in range(1, 300):
+        done = run(step)
+        found = files(app.dir)
+        for name in set(old) - {name for name in old if name.startswith("log/")}:
+            assert found[name] in (old[name], new[name]), (step, name)
+            assert old[name] in (found[name], found.get(f"data/before-adoption/{name}")), (step, name)
+        if not (app.dir / ".adopt/ready").exists():
+            break
+        assert done.returncode == -signal.SIGKILL, done.stderr
+    assert step > 15
+    assert run("never").returncode == 0
+    assert git("status", "--porcelain", cwd=app.dir) == ""
+    assert not (app.dir / ".adopt").exists()
+    subprocess.run(["cp", "-a", "data/before-adoption/.", "."], cwd=app.dir, check=True)
+    assert effective(app) == was
+
+
+def write(name, text, old=None):
+    """Return a function that spoils an app dir by a file with this text, or with it in place of an old one."""
+
+    def spoil(app):
+        path = app.dir / name
+        path.write_text(path.read_text().replace(old, text) if old else text)
+
+    return spoil
+
+
+REFUSED = {
+    "has no rattail.conf and no wutta.conf": lambda app: (app.dir / "wutta.conf").rename(app.dir / "w.conf"),
+    "move the one away that the app does not read": write("rattail.conf", ""),
+    "web.conf cannot be read, mend it first: File contains no section headers": write("web.conf", "x = 1\n"),
+    "wutta.conf has a section [DEFAULT]; write its values": write("wutta.conf", "[DEFAULT]\na = 1\n[own]", "[own]"),
+    "wutta.conf does not load in this env, mend that first": write(
+        "wutta.conf", "[wutta.config]\nrequire = %(here)s/missing.conf\n", "[wutta.config]\n"
+    ),
+    "names no database": write("wutta.conf", "other.url", "default.url"),
+    "web.conf has no [app:main]": write("web.conf", "[app:other]", "[app:main]"),
+    "[server:main] password looks like a secret": write("web.conf", "[server:main]\npassword = x", "[server:main]"),
+    "lib is a file, and the template has a folder": write("lib", ""),
+    "update.sh is a folder, and the template has a file": lambda app: (app.dir / "update.sh").mkdir(),
+    "is being adopted right now": lambda app: fcntl.flock(os.open(app.dir, os.O_RDONLY), fcntl.LOCK_EX),
+    "Copier could not render: ": lambda app: ["--data", "web_port=none"],
+    "belongs to nobody; run this as that user: sudo -u nobody": lambda app: shutil.chown(app.dir, "nobody"),
+}
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+def test_what_it_cannot_do_is_refused(peers, template, reason):
+    if "nobody" in reason and os.getuid() != 0:
+        pytest.skip("only root can give an app dir to another user")
+    app = peers(by_hand)[0]
+    options = REFUSED[reason](app)
+    before = files(app.dir)
+    done = adopt(app, template, "--apply", *(options if isinstance(options, list) else []), check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("adopt.py: ")
+    assert reason in done.stderr
+    now = files(app.dir)
+    assert {name: now.get(name) for name in before} == before
+    assert not (app.dir / "secrets.conf").exists()
+
+
+def test_folder_that_is_none_is_refused(template, tmp_path):
+    for folder, reason in {tmp_path / "none": "there is no folder", tmp_path: "must be the folder app/"}.items():
+        done = subprocess.run([sys.executable, template / "adopt.py", folder], capture_output=True, text=True)
+        assert (done.returncode, done.stderr.count("\n"), reason in done.stderr) == (1, 1, True)
