@@ -5,7 +5,7 @@ import os
 import secrets
 import sys
 
-from appdir import load_config, say, say_kept
+from appdir import load_config, say, say_kept, stop_at_preview
 
 STEP = "admin"
 
@@ -31,6 +31,7 @@ def main():
         if role.users:
             say_kept(STEP, "there is an admin")
             return
+        stop_at_preview(STEP, "make the user admin")
         password = os.environ.get("ADMIN_PASSWORD") or ask_password()
         shown = password or secrets.token_urlsafe(12)
         user = auth.make_user(session=session, username="admin")

@@ -11,7 +11,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from appdir import APPDIR, fail, say, say_kept, write_new
+from appdir import APPDIR, fail, say, say_kept, stop_at_preview, write_new
 
 STEP = "assets"
 PACKAGE = "wutta-demo==0.1.1"
@@ -49,12 +49,13 @@ def download(folder):
 def main():
     """Write each file that is missing or damaged."""
     libcache = APPDIR / "data/libcache"
-    libcache.mkdir(parents=True, exist_ok=True)
     paths = [libcache / name for name in SHA256]
     missing = [path for path in paths if not path.is_file() or not is_good(path.name, path.read_bytes())]
     if not missing:
         say_kept(STEP, "all are in data/libcache")
         return
+    stop_at_preview(STEP, f"put {len(missing)} files into data/libcache")
+    libcache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(download(folder)) as wheel:
         for path in missing:
             data = wheel.read(INSIDE + path.name)

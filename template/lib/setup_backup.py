@@ -3,7 +3,7 @@
 import secrets
 import shutil
 
-from appdir import APPDIR, say, say_kept, write_new
+from appdir import APPDIR, say, say_kept, stop_at_preview, write_new
 
 STEP = "backup"
 FILE = APPDIR / "restic.env"
@@ -20,6 +20,7 @@ def main():
     if "\nRESTIC_PASSWORD" in f"\n{text}":
         say_kept(STEP, "restic.env has a password")
     else:
+        stop_at_preview(STEP, "make a password for backups")
         if not text.endswith("\n"):
             text += "\n"
         write_new(FILE, f"{text}RESTIC_PASSWORD={secrets.token_urlsafe(24)}\n".encode(), 0o600)

@@ -7,7 +7,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from appdir import CORE_CONFIG, FRAMEWORK, fail, load_config, say, say_kept
+from appdir import CORE_CONFIG, FRAMEWORK, fail, load_config, say, say_kept, stop_at_preview
 
 STEP = "database"
 
@@ -35,6 +35,7 @@ def main():
     if current == heads:
         say_kept(STEP, "schema is up to date")
         return
+    stop_at_preview(STEP, f"bring the schema of {engine.url.render_as_string()} up to date")
     say(STEP, f"bringing the schema of {engine.url.render_as_string()} up to date")
     if engine.dialect.name == "sqlite":
         if FRAMEWORK == "rattail":  # as its migrations do, which make the tables of versions whatever the config says

@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 
-from appdir import APPDIR, fail, say, say_kept
+from appdir import APPDIR, fail, say, say_kept, stop_at_preview
 
 STEP = "git"
 IDENTITY = {"user.name": "appdir", "user.email": "appdir@localhost"}
@@ -21,11 +21,13 @@ def main():
     """Make a repository and its first commit, unless the app dir is in one already."""
     if not shutil.which("git"):
         fail(STEP, "git is missing; install it and run setup.sh again")
-    if git("check-ignore", "--quiet", ".copier-answers.yml", check=False).returncode != 1:
-        git("init", "--quiet", "--initial-branch=main")
-    if git("cat-file", "-e", "HEAD:./.copier-answers.yml", check=False).returncode == 0:
+    tracked = git("check-ignore", "--quiet", ".copier-answers.yml", check=False).returncode == 1
+    if tracked and git("cat-file", "-e", "HEAD:./.copier-answers.yml", check=False).returncode == 0:
         say_kept(STEP, "config and scripts are in git")
         return
+    stop_at_preview(STEP, "commit config and scripts")
+    if not tracked:
+        git("init", "--quiet", "--initial-branch=main")
     unset = [key for key in IDENTITY if git("config", key, check=False).returncode]
     identity = [part for key in unset for part in ("-c", f"{key}={IDENTITY[key]}")]
     git("add", "--all", ".")

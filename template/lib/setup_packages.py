@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from appdir import APPDIR, fail, say, say_kept
+from appdir import APPDIR, fail, say, say_kept, stop_at_preview
 
 STEP = "packages"
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
@@ -18,6 +18,7 @@ def main():
     if not offline.returncode:
         say_kept(STEP, "all of requirements.txt is installed")
         return
+    stop_at_preview(STEP, "install requirements.txt")
     say(STEP, "installing requirements.txt, which takes a minute or two")
     quiet = [] if sys.stdout.isatty() and "--quiet" not in sys.argv else ["--quiet"]
     if subprocess.run([*PIP, *quiet, *INSTALL]).returncode:

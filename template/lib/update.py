@@ -232,13 +232,20 @@ def keep_mode(old, new):
     new.chmod(mode)
 
 
+def new_folders(app):
+    """Return the folders of the clone that the app dir lacks; git knows nothing of them."""
+    folders = (path.parent.relative_to(app) for path in app.rglob(".gitkeep"))
+    return sorted(str(folder) for folder in folders if not (APPDIR / folder / ".gitkeep").exists())
+
+
 def preview(options):
     """Make the update in a folder that is thrown away, and show what it changes."""
     with tempfile.TemporaryDirectory() as folder:
         app = clone_to(Path(folder) / "app")
         subject = undo(app) if options.undo else update(app, options)
         git("add", "--all", cwd=app)
-        print(subject, git("diff", "--cached", "--stat", "--patch", cwd=app), sep="\n\n", flush=True)
+        changes = git("diff", "--cached", "--stat", "--patch", cwd=app)
+        print(subject, changes, *(f"new folder {name}" for name in new_folders(app)), sep="\n\n", flush=True)
         if marked := conflicts(app):
             fail(STEP, f"your edits and the update touch the same lines of {', '.join(marked)}")
 
@@ -249,8 +256,7 @@ def finish(app, subject):
     if marked := conflicts(clone):
         stop(subject, f"your edits and the update touch the same lines of {', '.join(marked)}")
     git("add", "--all", cwd=app)
-    folders = [path for path in app.rglob(".gitkeep") if not (APPDIR / path.relative_to(app)).exists()]
-    if not git("diff", "--cached", "--name-only", cwd=app) and not folders:
+    if not git("diff", "--cached", "--name-only", cwd=app) and not new_folders(app):
         say_kept(STEP, f"nothing to do, the app dir is at {version(APPDIR)}")
         shutil.rmtree(WORK)
         return
