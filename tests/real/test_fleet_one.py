@@ -1,0 +1,120 @@
+"""The fleet with one app dir, on this machine: from nothing, upgraded, backed up."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from real.apps import find_python, uv
+from support import ROOT, git
+
+BIN = Path(sys.executable).parent
+
+
+class One:
+    """An app dir that only an inventory knows, and the playbooks."""
+
+    def __init__(self, template, folder):
+        self.env, self.inventory = folder / "envs/poser", folder / "inventory.yml"
+        self.app = self.env / "app"
+        variables = {
+            "ansible_connection": "local",
+            "app_dir_template": str(template),
+            "app_dir_python": find_python("3.11"),
+            "app_dir_path": str(self.app),
+            **{f"answer_{name}": False for name in ("luigi", "offline_assets")},
+            "answer_framework": "wutta",
+        }
+        self.inventory.write_text(yaml.safe_dump({"all": {"hosts": {"one": variables}}}))
+
+    def play(self, playbook, *options, code=0, changes=None):
+        """Run a playbook, which must end with an exit code and, if told, change something or not; return its output."""
+        command = [BIN / "ansible-playbook", "-i", self.inventory, playbook, *options]
+        environment = os.environ | {"ANSIBLE_RETRY_FILES_ENABLED": "false"}
+        done = subprocess.run(command, cwd=ROOT / "fleet", env=environment, capture_output=True, text=True)
+        output = done.stdout + done.stderr
+        assert done.returncode == code, output
+        assert changes is None or ("changed=0" not in done.stdout) == changes, output
+        return " ".join(output.split())  # Ansible wraps long messages
+
+    def python(self, *arguments):
+        """Run the env's Python, and return what it prints."""
+        return subprocess.run([self.env / "bin/python", *arguments], check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture(scope="module")
+def nothing(template, tmp_path_factory):
+    """One, of which nothing is there but the inventory."""
+    return One(template, tmp_path_factory.mktemp("one"))
+
+
+@pytest.fixture(scope="module")
+def one(nothing):
+    """One after setup.yml, in two runs: the first could not fetch packages."""
+    output = nothing.play("setup.yml", "--check", "--diff", changes=True)
+    assert "Install Copier" in output
+    assert not nothing.env.parent.exists()
+    output = nothing.play("setup.yml", "-e", "answer_web_port=nothing", code=2)
+    assert "'web_port': use a port from 1024 to 65535" in output
+    assert not nothing.app.exists()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PIP_NO_INDEX", "1")
+        output = nothing.play("setup.yml", code=2)
+    assert "setup.sh of" in output
+    assert "pip could not install requirements.txt" in output
+    uv("pip", "install", "--quiet", "--python", nothing.env / "bin/python", "-r", nothing.app / "requirements.txt")
+    nothing.output = nothing.play("setup.yml", changes=True)
+    return nothing
+
+
+def test_from_nothing(one):
+    assert git("status", "--porcelain", cwd=one.app) == ""
+    assert (one.app / "data/poser.sqlite").exists()
+    assert (one.env.parent / ".copier/bin/copier").exists()
+    assert f"the password is in {one.env}/admin-password, on the host" in one.output
+
+
+def test_check_mode_tells_what_setup_lacks(one):
+    (one.app / "secrets.conf").rename(one.env / "secrets.conf")
+    assert "would add to secrets.conf: default.url" in one.play("setup.yml", "--check", "--diff", changes=True)
+    assert not (one.app / "secrets.conf").exists()
+    (one.env / "secrets.conf").rename(one.app / "secrets.conf")
+
+
+def test_upgrade(one):
+    uv("pip", "install", "--quiet", "--python", one.env / "bin/python", "MarkupSafe==2.1.5")
+    before = one.python("-m", "pip", "freeze")
+    output = one.play("upgrade.yml", "--check", "--diff", changes=True)
+    assert "MarkupSafe==3" in output.replace("markupsafe", "MarkupSafe")
+    assert one.python("-m", "pip", "freeze") == before
+    one.play("upgrade.yml", changes=True)
+    assert "MarkupSafe==3" in one.python("-m", "pip", "freeze")
+    one.play("upgrade.yml", "--check", changes=False)
+
+
+def test_upgrade_that_fails(one):
+    before = one.python("-m", "pip", "freeze")
+    text = (one.app / "requirements.txt").read_text()
+    (one.app / "requirements.txt").write_text(text + "MarkupSafe==0.0.1\n")
+    output = one.play("upgrade.yml", code=2)
+    (one.app / "requirements.txt").write_text(text)
+    assert "failed, the packages are those of before" in output
+    assert one.python("-m", "pip", "freeze") == before
+
+
+def test_backup(one):
+    if not (one.app / "backup.sh").exists():
+        assert "has no backup.sh, so nothing backs it up" in one.play("backup.yml", changes=False)
+    script = one.app / "backup.sh"
+    script.write_text('#!/bin/sh\ntar -cf ../backup.tar . || exit 1\n[ "$*" = --quiet ]\n')
+    script.chmod(0o755)
+    one.play("backup.yml", changes=True)
+    assert (
+        "./data/poser.sqlite"
+        in subprocess.run(["tar", "-tf", one.env / "backup.tar"], check=True, capture_output=True, text=True).stdout
+    )
+    script.write_text("#!/bin/sh\necho 'backup.sh: the disk is full' >&2\nexit 1\n")
+    assert "the disk is full" in one.play("backup.yml", code=2)
+    script.unlink()
