@@ -38,9 +38,16 @@ def tests(session):
 
 @nox.session
 def benchmarks(session):
-    """Print what copies and updates cost, as ratios; arguments go to benchmarks/update.py, such as `-- --runs 3`."""
-    session.install(COPIER, "pyyaml", "uv")
-    session.run("python", "benchmarks/update.py", *session.posargs)
+    """Print what copies, updates and a fleet cost, as ratios.
+
+    Arguments go to benchmarks/update.py alone, such as `-- --runs 3`, or to benchmarks/fleet.py: `-- fleet --apps 10`.
+    """
+    session.install(COPIER, *FLEET, "pyyaml", "uv")
+    only_fleet = session.posargs[:1] == ["fleet"]
+    if not only_fleet:
+        session.run("python", "benchmarks/update.py", *session.posargs)
+    if only_fleet or not session.posargs:
+        session.run("python", "benchmarks/fleet.py", *session.posargs[1:])
 
 
 @nox.session

@@ -198,4 +198,5 @@ def main():
             updates(work, ours, options.runs, options.files, options.sessions)
 
 
-main()
+if __name__ == "__main__":
+    main()
