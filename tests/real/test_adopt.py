@@ -322,11 +322,12 @@ def test_app_runs_on_as_it_was(peers, versions, peer):
     with app.serve():
         assert USER[0] in web.get("/").text  # who was logged in is so still
         assert USER[0] in type(web)(web.base).login(*USER).text
-    app.run("./update.sh")
-    for name, value in {f"{framework}.conf": "require = %(here)s/secrets.conf", "web.conf": "_name = de"}.items():
-        assert "New in 1.1.0" in (app.dir / name).read_text()
-        assert value in (app.dir / name).read_text()
     assert "under the template" in adopt(app, versions, "--apply").stdout
+    if peer in (theo, by_hand):  # one of each framework: later versions merge with what was adopted
+        app.run("./update.sh")
+        for name, value in {f"{framework}.conf": "require = %(here)s/secrets.conf", "web.conf": "_name = de"}.items():
+            assert "New in 1.1.0" in (app.dir / name).read_text()
+            assert value in (app.dir / name).read_text()
 
 
 # runs adopt.py, and kills it at its n-th step, or just after it has marked the new files as ready to come in
@@ -355,7 +356,7 @@ def test_killed_at_every_step_of_coming_in_and_taken_back(peers, template, tmp_p
 
     def run(at):
         command = [sys.executable, tmp_path / "dies_at.py", at, template / "adopt.py", app.dir, "--apply"]
-        return subprocess.run(list(map(str, [*command, "--template", template])), capture_output=True, text=True)
+        return subprocess.run(list(map(str, [*command, "--template", template])), capture_output=True)
 
     assert run("2").returncode == run("ready").returncode == -signal.SIGKILL
     assert {name: files(app.dir).get(name) for name in old if not name.startswith("log/")} == {
