@@ -6,8 +6,8 @@ usage() {
     cat <<EOF
 Usage: upgrade.sh [--verbose | --quiet]
 
-Upgrades what requirements.txt names, then the database. data/upgrades/ gets a folder
-with the packages before and after, and the output, which --verbose shows too.
+Upgrades what requirements.txt names, then the database. A folder in data/upgrades/
+gets the packages before and after, and the output, which --verbose shows too.
 EOF
 }
 
@@ -21,6 +21,7 @@ for arg; do
 done
 cd -- "$(dirname -- "$0")"
 umask 027
+[ -w ../lib ] || { echo "upgrade.sh: $(id -un) may not change the env; run $PWD/upgrade.sh as its owner" >&2; exit 1; }
 freeze() { ../bin/python -m pip --disable-pip-version-check freeze --all > "$run/requirements-$1.txt"; }
 put_back() { # the packages of before; where this is cut off, the next run goes on
     rm -rf ../.failed-upgrade; mkdir ../.failed-upgrade
@@ -36,12 +37,11 @@ upgrade() {
         -r requirements.txt && ../bin/python lib/setup_database.py && freeze after && : > "$run/succeeded"
 }
 
-mkdir -p data/upgrades
-exec 9>> data/upgrades/.lock
+mkdir -p data/upgrades && exec 9>> data/upgrades/.lock
 flock -n 9 || { echo "upgrade.sh: another update, upgrade or backup is running" >&2; exit 1; }
 [ ! -d ../.before-upgrade ] || { echo "upgrade.sh: the last upgrade was cut off; taking it back" >&2; put_back; }
 while run=data/upgrades/$(date +%Y-%m-%d-%H%M%S); [ -e "$run" ]; do sleep 1; done
-mkdir "$run"
+mkdir "$run" && trap '[ "$(id -u)" != 0 ] || chown -R --reference=data/upgrades "$run" data/upgrades/.lock' EXIT
 freeze before
 rm -rf ../.new-snapshot ../.old-snapshot; mkdir ../.new-snapshot
 for part in bin etc include lib share; do # real copies, since some software changes files in place

@@ -11,7 +11,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from appdir import APPDIR, fail, say, say_kept, stop_at_preview, write_new
+from appdir import APPDIR, become_owner, fail, say, say_kept, stop_at_preview, write_new
 
 STEP = "assets"
 PACKAGE = "wutta-demo==0.1.1"
@@ -48,6 +48,7 @@ def download(folder):
 
 def main():
     """Write each file that is missing or damaged."""
+    become_owner("data")
     libcache = APPDIR / "data/libcache"
     paths = [libcache / name for name in SHA256]
     missing = [path for path in paths if not path.is_file() or not is_good(path.name, path.read_bytes())]

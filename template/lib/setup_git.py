@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 
-from appdir import APPDIR, fail, say, say_kept, stop_at_preview
+from appdir import APPDIR, become_owner, fail, say, say_kept, stop_at_preview
 
 STEP = "git"
 IDENTITY = {"user.name": "appdir", "user.email": "appdir@localhost"}
@@ -19,6 +19,7 @@ def git(*args, check=True):
 
 def main():
     """Make a repository and its first commit, unless the app dir is in one already."""
+    become_owner(".")
     if not shutil.which("git"):
         fail(STEP, "git is missing; install it and run setup.sh again")
     tracked = git("check-ignore", "--quiet", ".copier-answers.yml", check=False).returncode == 1

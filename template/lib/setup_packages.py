@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from appdir import APPDIR, fail, say, say_kept, stop_at_preview
+from appdir import APPDIR, become_owner, fail, say, say_kept, stop_at_preview
 
 STEP = "packages"
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
@@ -12,6 +12,7 @@ INSTALL = ["install", "-r", str(APPDIR / "requirements.txt")]
 
 def main():
     """Ask pip without network whether all is there; install only if not."""
+    become_owner(".")
     if subprocess.run([*PIP, "--version"], capture_output=True).returncode:
         fail(STEP, f"this env has no pip; install it with: uv pip install --python {sys.executable} pip")
     offline = subprocess.run([*PIP, "--quiet", *INSTALL, "--dry-run", "--no-index"], capture_output=True)

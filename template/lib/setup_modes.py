@@ -1,0 +1,186 @@
+"""Step of setup.sh: owner, group and mode of all in the app dir; with --check, tell what is wrong and change nothing.
+
+A user of their own, as whom the servers may run, reads config and scripts through its group, and owns
+what the app writes.  No mode is widened, so what an admin has narrowed stays so; only a file that comes
+into that group gives it the rights to read that its owner has.
+"""
+
+import contextlib
+import os
+import pwd
+import stat
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from appdir import APPDIR, SERVICE_USER, fail, say, say_kept, service_user, stop_at_preview
+
+STEP = "modes"
+
+
+class Rule(NamedTuple):
+    """What some paths of the app dir should be: who owns them, and the mode that they may have at most."""
+
+    paths: tuple
+    written: bool  # by the app: then the service user owns it, else who deploys, or root
+    mode: int
+
+
+RULES = {
+    "written": Rule(("data", "log", "luigi", "sessions", "work"), True, 0o770),
+    "secrets": Rule(("secrets.conf", "restic.env"), False, 0o640),
+    "code": Rule((), False, 0o750),
+}
+APART = {*RULES["written"].paths, ".git", ".update"}
+CONFIG_INSIDE = ("luigi/luigi.cfg", "luigi/logging.conf")
+SHARED = ("data", "log", "luigi", "luigi/log", "data/upgrades")  # root's hand leaves files in these
+
+
+def places():
+    """Yield each path to look at with its rule.
+
+    In the folders that the app writes, only those near the top: how much data there is must not matter.
+    """
+    yield APPDIR, RULES["code"]
+    for folder, folders, names in os.walk(APPDIR):
+        gone = APART if Path(folder) == APPDIR else set()
+        folders[:] = [name for name in folders if name not in gone | {"__pycache__"}]
+        for name in folders + names:
+            top = Path(folder) == APPDIR
+            yield Path(folder, name), RULES["secrets" if top and name in RULES["secrets"].paths else "code"]
+    for name in CONFIG_INSIDE:
+        if (APPDIR / name).exists():
+            yield APPDIR / name, RULES["code"]
+    for name in RULES["written"].paths:
+        if (APPDIR / name).is_dir():
+            yield from written(APPDIR / name, depth=2)
+
+
+def written(folder, depth):
+    """Yield a folder that the app writes, the folders in it to some depth, and the files of those in SHARED."""
+    yield folder.resolve() if folder.parent == APPDIR else folder, RULES["written"]  # data may be a link
+    files = inside(folder) in SHARED
+    for entry in os.scandir(folder):
+        path = Path(entry.path)
+        if entry.is_dir(follow_symlinks=False) and depth:
+            yield from written(path, depth - 1)
+        elif files and entry.is_file(follow_symlinks=False) and inside(path) not in CONFIG_INSIDE:
+            yield path, RULES["written"]
+
+
+def inside(path):
+    """Return a path as it is called in the app dir."""
+    return path.relative_to(APPDIR).as_posix()
+
+
+def wrong():
+    """Return (path, user id, group id, mode) as it should be of all that is wrong; LookupError names a missing user."""
+    deployer, server = APPDIR.stat().st_uid, service_user()
+    found = []
+    for path, rule in places():
+        now = path.lstat()
+        if stat.S_ISLNK(now.st_mode):
+            continue
+        owner, group, before = now.st_uid, now.st_gid, stat.S_IMODE(now.st_mode)
+        mode = before
+        if rule.written and owner != server.pw_uid:
+            # a folder that an admin gave to somebody else, for a share, is his
+            if owner in (0, deployer) or stat.S_ISREG(now.st_mode) or path.parent == APPDIR:
+                owner, group = server.pw_uid, server.pw_gid
+        elif not rule.written and owner not in (0, deployer):
+            owner = deployer
+        if not rule.written and SERVICE_USER and group != server.pw_gid:
+            group = server.pw_gid
+            mode |= (mode & 0o500) >> 3
+        mode &= rule.mode | 0o7000
+        if (owner, group, mode) != (now.st_uid, now.st_gid, before):
+            found.append((path, owner, group, mode))
+    return found
+
+
+@contextlib.contextmanager
+def held(path):
+    """Give what stands for a path while the `with` lasts, whatever link the app may put in its place meanwhile."""
+    top, *rest = path.parts[len(APPDIR.parts) :] if path.is_relative_to(APPDIR) else [path]
+    with contextlib.ExitStack() as opened:
+        at = os.open(APPDIR / top, os.O_PATH)
+        opened.callback(os.close, at)
+        for name in rest:
+            at = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=at)
+            opened.callback(os.close, at)
+        yield f"/proc/self/fd/{at}"
+
+
+def mend(path, owner, group, mode):
+    """Give a path its owner, group and mode; a folder that changes hands does so with all in it, itself last."""
+    with held(path) if path != APPDIR else contextlib.nullcontext(APPDIR) as handle:
+        if path.is_dir() and path.stat().st_uid != owner:
+            for _, folders, names, at in os.fwalk(f"{handle}/.", topdown=False):
+                for name in folders + names:
+                    os.chown(name, owner, group, dir_fd=at, follow_symlinks=False)
+        os.chown(handle, owner, group)
+        os.chmod(handle, mode)
+
+
+def tell(path, owner, group, mode):
+    """Return a few words about what is wrong with a path."""
+    now = path.stat()
+    if now.st_uid != owner:
+        words = f"belongs to {name_of(now.st_uid)}, not to {name_of(owner)}"
+    elif now.st_gid != group:
+        words = f"is not of the group of {SERVICE_USER}"
+    else:
+        words = f"has mode {stat.S_IMODE(now.st_mode):04o}, not {mode:04o}"
+    return f"{os.path.relpath(path, APPDIR)} {words}"
+
+
+def name_of(user):
+    """Return the name of a user id, or the id itself if it has none."""
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return user
+
+
+def summary(found):
+    """Return one line about what wrong() found."""
+    return ", ".join(tell(*place) for place in found[:3]) + (f", and {len(found) - 3} more" if found[3:] else "")
+
+
+def table():
+    """Return the rules as a table in Markdown, which the README of the template shows."""
+    rows = ["| in the app dir | owner | group | mode, at most |", "| --- | --- | --- | --- |"]
+    for rule in RULES.values():
+        owner = "service user" if rule.written else "who deploys, or root"
+        names = ", ".join(f"`{path}`" for path in rule.paths) if rule.paths else "all else: config, scripts, code"
+        rows.append(f"| {names} | {owner} | the service user's | {rule.mode:04o} |")
+    return "\n".join(rows)
+
+
+def main():
+    """Mend what is wrong, or with --check tell it and end with exit code 1."""
+    try:
+        found = wrong()
+    except LookupError as error:
+        fail(STEP, error)
+    if "--check" in sys.argv:
+        if found:
+            fail(STEP, f"{summary(found)}; setup.sh puts it right")
+    elif service_user().pw_uid != os.geteuid() != 0:
+        fail(STEP, f"the servers run as {service_user().pw_name}, so root has to set up: sudo ./setup.sh")
+    elif found:
+        stop_at_preview(STEP, f"put right: {summary(found)}")
+        try:
+            for place in found:
+                mend(*place)
+            for place in wrong():  # config in a folder that changed hands
+                mend(*place)
+        except PermissionError:
+            fail(STEP, f"only root can put it right, with sudo ./setup.sh: {summary(found)}")
+        say(STEP, f"put right: {len(found)} owners or modes")
+        return
+    say_kept(STEP, "owners and modes are right")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""Owner, group and mode of the app dir, and the app's whole life as a user without rights."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+from real.apps import ADMIN, KINDS, App, free_port, listens, make_app, until, uv
+from real.people import DEVELOPER, PYTHON, SERVICE_USER, by, open_folder, user_group
+from real.web import Web
+from support import ROOT, git, release
+
+
+@pytest.fixture(scope="module")
+def app(render):
+    """An app of root with a service user, set up but for its packages, which modes do not need."""
+    with open_folder() as folder:
+        app = make_app(render, folder / "poser", PYTHON, packages=False, service_user=SERVICE_USER, filemon=True)
+        (app.dir / "secrets.conf").write_text("secret")
+        (app.dir / "secrets.conf").chmod(0o600)
+        yield app
+
+
+def check(app):
+    """Return what setup.sh --check says, and whether it is content."""
+    done = app.run("./setup.sh", "--check", check=False)
+    return done.returncode == 0, done.stdout
+
+
+def mend(app):
+    """Let the step of setup.sh put owners and modes right."""
+    app.run("../bin/python", "lib/setup_modes.py")
+    assert check(app) == (True, "modes      owners and modes are right\n")
+
+
+def told(path):
+    """Return owner, group and mode of a path."""
+    return path.owner(), path.group(), path.stat().st_mode & 0o7777
+
+
+def test_all_is_put_right(app):
+    assert not check(app)[0]
+    mend(app)
+    group = user_group(SERVICE_USER)
+    assert told(app.dir) == ("root", group, 0o750)
+    assert told(app.dir / "secrets.conf") == ("root", group, 0o640)
+    for name in ("web.conf", "luigi/luigi.cfg", "poser/poser/handlers.py", "lib/check.py", "system/crontab"):
+        assert told(app.dir / name) == ("root", group, 0o640), name
+    for name in ("setup.sh", "lib", "luigitasks"):
+        assert told(app.dir / name) == ("root", group, 0o750), name
+    for name in ("data", "data/batches/inventory", "log", "luigi", "luigi/log", "sessions/lock", "work/user-files"):
+        assert (app.dir / name).owner() == SERVICE_USER, name
+    secret = subprocess.run(by(SERVICE_USER, "cat", app.dir / "secrets.conf"), capture_output=True, cwd="/")
+    assert secret.stdout == b"secret"
+    for name in ("web.conf", "data"):
+        stranger = subprocess.run(by(DEVELOPER, "ls", app.dir / name), capture_output=True, cwd="/")
+        assert b"Permission denied" in stranger.stderr
+
+
+def test_what_root_left_in_a_log_is_named_and_given_back(app):
+    mend(app)
+    for name in ("log/rattail.log", "data/upgrades/.lock"):
+        (app.dir / name).touch()
+        assert check(app) == (
+            False,
+            f"modes      FAILED: {name} belongs to root, not to {SERVICE_USER}; setup.sh puts it right\n",
+        )
+        mend(app)
+        assert (app.dir / name).owner() == SERVICE_USER
+
+
+def test_folder_changes_hands_with_all_in_it(app, tmp_path):
+    """But for what links in it point to."""
+    mend(app)
+    deep = app.dir / "data/exports/new/0a/bcd/file"
+    deep.parent.mkdir(parents=True)
+    deep.touch()
+    outside = tmp_path / "outside"
+    outside.touch()
+    (deep.parent / "link").symlink_to(outside)
+    shutil.move(app.dir / "data", tmp_path / "volume")
+    (app.dir / "data").symlink_to(tmp_path / "volume")
+    assert "data/exports/new belongs to root" in check(app)[1]
+    mend(app)
+    assert deep.owner() == SERVICE_USER
+    assert outside.owner() == "root"
+    (app.dir / "data").unlink()
+    shutil.move(tmp_path / "volume", app.dir / "data")
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"), [("web.conf", 0o400), ("secrets.conf", 0o440), ("data", 0o700), (".", 0o700)]
+)
+def test_what_an_admin_narrowed_stays(app, name, mode):
+    mend(app)
+    path = app.dir / name
+    before = told(path)[2]
+    path.chmod(mode)
+    mend(app)
+    assert told(path)[2] == mode
+    path.chmod(before)
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "right"),
+    [("secrets.conf", 0o644, 0o640), ("web.conf", 0o664, 0o640), ("setup.sh", 0o777, 0o750), ("data", 0o777, 0o770)],
+)
+def test_too_open_is_named_and_narrowed(app, name, mode, right):
+    mend(app)
+    (app.dir / name).chmod(mode)
+    assert check(app) == (
+        False,
+        f"modes      FAILED: {name} has mode {mode:04o}, not {right:04o}; setup.sh puts it right\n",
+    )
+    mend(app)
+    assert told(app.dir / name)[2] == right
+
+
+def test_folder_of_somebody_else_is_his(app):
+    """An admin may give a folder to a user who drops files there."""
+    mend(app)
+    folder = app.dir / "work/user-files"
+    shutil.chown(folder, "nobody")
+    assert check(app)[0]
+    shutil.chown(folder, SERVICE_USER)
+
+
+def test_user_that_does_not_exist(app):
+    mend(app)
+    (app.dir / "lib/appdir.py").write_text(
+        (app.dir / "lib/appdir.py").read_text().replace(SERVICE_USER, "no-such-user")
+    )
+    code, text = check(app)
+    (app.dir / "lib/appdir.py").write_text(
+        (app.dir / "lib/appdir.py").read_text().replace("no-such-user", SERVICE_USER)
+    )
+    assert (code, "there is no user no-such-user; make it with: adduser" in text) == (False, True)
+
+
+def test_the_readme_tells_it(app):
+    """One table, from the rules that setup.sh follows."""
+    script = "import sys; sys.path.insert(0, 'lib'); import setup_modes; print(setup_modes.table())"
+    wanted = app.run("../bin/python", "-c", script).stdout.strip()
+    readme = (ROOT / "README.md").read_text()
+    found = re.search(r"<!-- modes -->\n(.*?)\n\n", readme, re.DOTALL)
+    if os.environ.get("UPDATE_README"):
+        (ROOT / "README.md").write_text(readme.replace(found[0], f"<!-- modes -->\n{wanted}\n\n"))
+    else:
+        assert found[1] == wanted, "run this test with UPDATE_README=1 to write the table anew"
+
+
+def test_whole_life_without_rights(template, tmp_path):
+    """A user who is not root copies, sets up, serves, runs a night, cleans up, upgrades and updates his app dir."""
+    with open_folder() as folder:
+        versions, env = folder / "template", folder / "poser"
+        git("clone", "--quiet", template, versions, cwd="/")
+        uv("venv", "--quiet", "--python", PYTHON, folder / "copier")
+        uv("pip", "install", "--quiet", "--python", folder / "copier/bin/python", "copier>=9.19,<10")
+        uv("venv", "--quiet", "--seed", "--python", PYTHON, env)
+        give(folder)
+        environment = {"HOME": str(folder), "COPIER": str(folder / "copier/bin/copier"), "ADMIN_PASSWORD": ADMIN[1]}
+        environment["COPIER_SETTINGS_PATH"] = str(folder / "settings.yml")
+        (folder / "settings.yml").write_text("{}")
+        port, luigi_port = free_port(), free_port()
+        answers = KINDS["wuttaweb"] | {"web_port": port, "luigi_port": luigi_port}
+        data = [part for name, value in answers.items() for part in ("--data", f"{name}={value}")]
+        app = App(env, port)
+
+        def run(*command):
+            return app.run(*by(DEVELOPER, "env", *[f"{key}={value}" for key, value in environment.items()], *command))
+
+        app.dir.mkdir()
+        give(app.dir)
+        run(environment["COPIER"], "copy", "--quiet", "--defaults", *data, versions, app.dir)
+        uv("pip", "install", "--quiet", "--python", env / "bin/python", "-r", app.dir / "requirements.txt")
+        give(env)
+        run("./setup.sh")
+        run("./setup.sh", "--check")
+        run("../bin/supervisord", "-c", "supervisor.conf")
+        try:
+            web = Web(f"http://127.0.0.1:{port}")
+            until(lambda: listens(port))
+            assert ADMIN[0] in web.login(*ADMIN).text
+            run("./overnight.sh")
+            run("./cleanup.sh")
+            run("./upgrade.sh")
+            (versions / "template/quiet.conf.jinja").write_text("# Template. Newer.\n")
+            give(versions, "root")  # git works only for the owner
+            release(versions, "v1.1.0")
+            give(versions)
+            run("./update.sh")
+            assert (app.dir / "quiet.conf").read_text() == "# Template. Newer.\n"
+            run("../bin/supervisorctl", "-c", "supervisor.conf", "restart", "all")
+            until(lambda: listens(port))
+            assert ADMIN[0] in web.get("/").text
+            found = run("./check.sh").stdout
+            assert "FAILED" not in found
+            run("./setup.sh", "--check")
+        finally:
+            run("../bin/supervisorctl", "-c", "supervisor.conf", "shutdown")
+            until(lambda: not listens(port))
+        assert not [path for path in app.dir.rglob("*") if path.owner() != DEVELOPER]
+
+
+def give(folder, user=DEVELOPER):
+    """Give a folder with all in it to a user."""
+    subprocess.run(["chown", "-R", f"{user}:{user_group(user)}", folder], check=True)
