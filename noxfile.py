@@ -70,13 +70,13 @@ def demo(session):
     session.install(COPIER, "uv")
     if not (env / "app/setup.sh").exists():
         session.run("uv", "venv", "--quiet", "--seed", "--allow-existing", env)
-        answers = (f"framework={framework}", f"web_port={free_port()}", "app_name=demo")
+        answers = (f"framework={framework}", f"web_port={free_port()}", f"luigi_port={free_port()}", "app_name=demo")
         data = [part for answer in answers for part in ("--data", answer)]
         session.run("copier", "copy", "--quiet", "--defaults", "--vcs-ref=HEAD", *data, Path.cwd(), env / "app")
     password = secrets.token_urlsafe(9)
     session.run(env / "app/setup.sh", "--quiet", external=True, env={"ADMIN_PASSWORD": password})
     app = App.at(env)
-    with app.serve() as web:
+    with app.supervise() as web:
         known = "admin" in web.login("admin", password).text
         session.log(f"{web.base} answers; log in as admin, " + (f"password {password}" if known else "as before"))
         if "--once" not in session.posargs:

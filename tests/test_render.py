@@ -19,7 +19,8 @@ ANSWERS = [
     {"framework": "wutta"},
     {"app_package": "poser", "web_api": True, "datasync": True, "filemon": True, "send_mail": True},
     {"reverse_proxy": "https", "url_prefix": "/shop", "sessions": "redis", "offline_assets": False},
-    {"batch_types": [], "export_types": [], "overnight": []},
+    {"services": "systemd", "service_user": "poser", "datasync": True, "filemon": True, "reverse_proxy": "http"},
+    {"batch_types": [], "export_types": [], "overnight": [], "services": "none"},
     dict.fromkeys(("batches", "exports", "uploads", "luigi", "work", "offline_assets"), False),
     {"framework": "wutta", "batches": False, "luigi": False, "work": False, "sessions": "database"},
 ]

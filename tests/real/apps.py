@@ -87,6 +87,15 @@ def listens(port):
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
+def until(true, seconds=90):
+    """Wait until a function returns something true, and return that."""
+    limit = time.monotonic() + seconds
+    while not (found := true()):
+        assert time.monotonic() < limit, f"not so after {seconds} s"
+        time.sleep(0.3)
+    return found
+
+
 @dataclass
 class App:
     """An app dir in its env."""
@@ -125,10 +134,18 @@ class App:
         self.output = self.run("./setup.sh", *options, **environment).stdout
         return self.output
 
-    @contextlib.contextmanager
     def serve(self, config="web.conf", port=None, cwd="/"):
         """Serve the app while the `with` lasts, run in `cwd`; gives a Web session with nobody logged in."""
-        web = Web(f"http://127.0.0.1:{port or self.port}")
+        return self._up([self.env / "bin/pserve", f"file+ini:{self.dir / config}"], config, port or self.port, cwd)
+
+    def supervise(self):
+        """Run all servers of the app by its supervisor while the `with` lasts; gives a Web session, too."""
+        command = [self.env / "bin/supervisord", "--nodaemon", "--configuration", self.dir / "supervisor.conf"]
+        return self._up(command, "supervisor.conf", self.port)
+
+    @contextlib.contextmanager
+    def _up(self, command, name, port, cwd="/"):
+        web = Web(f"http://127.0.0.1:{port}")
 
         def ready():
             try:
@@ -136,8 +153,7 @@ class App:
             except (urllib.error.URLError, ConnectionError):
                 return False
 
-        command = [self.env / "bin/pserve", f"file+ini:{self.dir / config}"]
-        with running(command, self.env / f"{config}.out", ready, cwd=cwd) as self.server:
+        with running(command, self.env / f"{name}.out", ready, cwd=cwd) as self.server:
             yield Web(web.base)
 
     def wait(self):

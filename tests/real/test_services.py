@@ -1,0 +1,317 @@
+"""The servers of the app by supervisor and by systemd: up, restarted, closed to others, no more than they need."""
+
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from real.apps import ADMIN, KINDS, free_port, listens, make_app, running, until
+from real.conftest import require
+from real.people import DEVELOPER, PYTHON, SERVICE_USER, by, open_folder
+from real.systemd import booted
+from real.web import Web
+
+SERVERS = {"web", "luigid", "datasync", "filemon"}
+RESTART = {"luigid": "/luigi/restart-scheduler", "datasync": "/datasync/restart"}
+COPIER = str(Path(sys.executable).with_name("copier"))
+
+
+@pytest.fixture(scope="module")
+def shop(render):
+    """A Rattail app with all daemons, of root, whose servers run as a user of their own; set up by root."""
+    with open_folder() as folder:
+        ports = {"luigi_port": str(free_port())}
+        app = make_app(
+            render, folder / "poser", PYTHON, service_user=SERVICE_USER, datasync=True, filemon=True, **ports,
+            **KINDS["tailbone"],
+        )  # fmt: skip
+        app.luigi_port = int(ports["luigi_port"])
+        app.setup()
+        yield app
+
+
+def supervisord(app, config, user):
+    """Run supervisord as a user while the `with` lasts, from when the web app and Luigi answer."""
+    command = by(user, app.env / "bin/supervisord", "--nodaemon", "--configuration", config)
+    return running(
+        command, app.env / "supervisord.out", lambda: listens(app.port) and listens(app.luigi_port), cwd="/",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="class")
+def supervised(shop):
+    """The shop with its servers up, as its own supervisor runs them, without root."""
+    with supervisord(shop, shop.dir / "supervisor.conf", SERVICE_USER):
+        yield shop
+
+
+def ctl(app, *args, check=True):
+    """Run supervisorctl as the service user, and return what it prints."""
+    command = by(SERVICE_USER, app.env / "bin/supervisorctl", "-c", app.dir / "supervisor.conf", *args)
+    return app.run(*command, check=check).stdout
+
+
+def processes(app):
+    """Return the process id of each server that supervisor calls RUNNING."""
+    found = re.findall(r"^poser:poser-(\w+) +RUNNING +pid (\d+)", ctl(app, "status", check=False), re.MULTILINE)
+    return {name: int(pid) for name, pid in found}
+
+
+def logged_in(app):
+    """Return a Web session of the admin with all rights."""
+    web = Web(f"http://127.0.0.1:{app.port}")
+    assert ADMIN[0] in web.login(*ADMIN).text
+    web.become_root()
+    return web
+
+
+def check(app, *command):
+    """Run check.sh as the service user, and return {check: (status, text)}."""
+    done = app.run(*(command or by(SERVICE_USER)), "./check.sh", "--json", check=False, COPIER=COPIER)
+    return {line["check"]: (line["status"], line["text"]) for line in json.loads(done.stdout)}
+
+
+class TestOwnSupervisor:
+    """As the service user starts it, without root."""
+
+    def test_all_servers_run_as_the_service_user(self, supervised):
+        pids = until(lambda: processes(supervised).keys() == SERVERS and processes(supervised))
+        logged_in(supervised)
+        for name, pid in pids.items():
+            assert Path(f"/proc/{pid}").owner() == SERVICE_USER, name
+            told = Path(f"/proc/{pid}/environ").read_bytes() + Path(f"/proc/{pid}/cmdline").read_bytes()
+            secret = re.search(r"secret = (\w+)", (supervised.dir / "secrets.conf").read_text())[1]
+            assert secret.encode() not in told
+        log = supervised.dir / "log"
+        assert {"supervisord.log", *(f"{name}.out" for name in SERVERS)} <= {path.name for path in log.iterdir()}
+        assert check(supervised)["services"][0] == "ok"
+
+    def test_control_socket_is_closed_to_others(self, supervised):
+        socket = supervised.dir / "log/supervisor.sock"
+        assert stat.S_ISSOCK(socket.stat().st_mode)
+        assert socket.stat().st_mode & 0o077 == 0
+        command = by(DEVELOPER, supervised.env / "bin/supervisorctl", "-s", f"unix://{socket}", "pid")
+        assert "Permission denied" in subprocess.run(command, capture_output=True, text=True, cwd="/").stdout
+
+    def test_killed_web_app_comes_back(self, supervised):
+        killed = processes(supervised)["web"]
+        os.kill(killed, signal.SIGKILL)
+        until(lambda: processes(supervised).get("web", killed) != killed)
+        until(lambda: listens(supervised.port))
+        logged_in(supervised)
+
+    @pytest.mark.parametrize("name", RESTART)
+    def test_restart_button(self, supervised, name):
+        """What the page's button sends ends that server alone, and it is started again."""
+        web = logged_in(supervised)
+        before = until(lambda: processes(supervised).keys() == SERVERS and processes(supervised))
+        page = web.post(RESTART[name], {"_csrf": web.csrf_token(web.get("/"))}, Referer=web.base + "/")
+        assert "has been restarted" in page.text, page.text[-3000:]
+        after = until(lambda: processes(supervised).get(name, before[name]) != before[name] and processes(supervised))
+        assert {other for other in SERVERS if after[other] != before[other]} == {name}
+
+    def test_stopped_server_is_named(self, supervised):
+        ctl(supervised, "stop", "poser:poser-datasync")
+        status, text = check(supervised)["services"]
+        ctl(supervised, "start", "poser:poser-datasync")
+        assert (status, "poser:poser-datasync is STOPPED" in text) == ("FAILED", True)
+
+
+def test_service_user_cannot_change_packages(supervised):
+    done = supervised.run(*by(SERVICE_USER), "./upgrade.sh", check=False)
+    assert (done.returncode, done.stdout.count("\n")) == (1, 1)
+    assert f"{SERVICE_USER} may not change the env; run {supervised.dir}/upgrade.sh as its owner" in done.stdout
+
+
+def test_programs_of_the_systems_supervisor(shop, tmp_path):
+    """Root's supervisor includes the file as it is, and the servers do not run as root."""
+    config = tmp_path / "supervisord.conf"
+    config.write_text(f"""
+[supervisord]
+logfile = {tmp_path}/log
+pidfile = {tmp_path}/pid
+[unix_http_server]
+file = {tmp_path}/sock
+[supervisorctl]
+serverurl = unix://{tmp_path}/sock
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+[include]
+files = {shop.dir}/programs.conf
+""")
+    with supervisord(shop, config, "root"):
+        shown = shop.run("../bin/supervisorctl", "-c", config, "status", check=False).stdout
+        pids = re.findall(r"poser-\w+ +(?:RUNNING|STARTING).*?(?:pid (\d+))?", shown)
+        assert len(pids) == len(SERVERS), shown
+        pid = shop.run("../bin/supervisorctl", "-c", config, "pid", "poser:poser-web").stdout.strip()
+        assert Path(f"/proc/{pid}").owner() == SERVICE_USER
+        logged_in(shop)
+        assert check(shop)["services"][0] == "ok"
+    assert "closed" in check(shop)["services"][1]
+
+
+def test_cron_and_own_supervisor(shop):
+    """services.sh puts the jobs into cron.d, and starts the servers; each job runs as cron would run it."""
+    with booted() as run:
+        run(shop.dir / "services.sh", "install")
+        until(lambda: listens(shop.port) and listens(shop.luigi_port))
+        run(shop.dir / "services.sh", "install")
+        lines = run("cat", "/etc/cron.d/poser").stdout.splitlines()[1:]
+        jobs = [line.split(maxsplit=6)[5:] for line in lines if not line.startswith("@")]
+        assert {user for user, _ in jobs} == {SERVICE_USER}
+        assert f"@reboot {SERVICE_USER} {shop.env}/bin/supervisord -c {shop.dir}/supervisor.conf" in lines
+        for _, command in jobs:
+            done = run(*by(SERVICE_USER, "env", "-i", "PATH=/usr/bin:/bin", "sh", "-c", command))
+            assert (done.stdout, done.stderr) == ("", ""), command
+        logged_in(shop)
+        run(shop.dir / "services.sh", "remove")
+        until(lambda: not listens(shop.port))
+        assert run("ls", "/etc/cron.d").stdout == ""
+
+
+@pytest.fixture(scope="module")
+def units(shop):
+    """The shop, after an update that has turned it over to systemd."""
+    shop.run("./update.sh", "--data", "services=systemd", COPIER=COPIER)
+    return shop
+
+
+def test_units_pass_the_tools_of_systemd(units, tmp_path):
+    require(Path("/usr/bin/systemd-analyze").exists(), "systemd-analyze", "systemd")
+    names = []
+    for path in sorted(units.dir.glob("system/*.[st]*")):
+        if path.suffix in (".service", ".timer"):
+            text = path.read_text().replace("@APPDIR@", str(units.dir)).replace("@ENV@", str(units.env))
+            (tmp_path / path.name).write_text(text.replace("@USER@", SERVICE_USER))
+            names.append(str(tmp_path / path.name))
+    assert len(names) == 4 + 2 * 2
+    done = subprocess.run(["systemd-analyze", "verify", *names], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    for name in names:
+        if name.endswith(".service"):
+            command = ["systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", name]
+            done = subprocess.run(command, capture_output=True, text=True)
+            assert done.returncode == 0, done.stdout
+            assert float(re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)[1]) <= 2.0
+
+
+@pytest.fixture(scope="class")
+def run(units):
+    """A function that runs a command beside a real systemd, where services.sh has installed the units."""
+    with booted() as run:
+        run(units.dir / "services.sh", "install")
+        until(lambda: listens(units.port) and listens(units.luigi_port))
+        yield run
+
+
+@pytest.fixture
+def pid(run):
+    """A function that returns the process id of a server, as this machine knows it; None if it is not up."""
+
+    def pid(name):
+        inside = run("systemctl", "show", "--property=MainPID", "--value", f"poser-{name}").stdout.strip()
+        for path in Path("/proc").glob("[0-9]*/status"):
+            try:
+                text = path.read_text()
+            except OSError:  # it has ended meanwhile
+                continue
+            if re.search(rf"^NSpid:\t\d+\t{inside}$", text, re.MULTILINE):
+                return int(path.parent.name)
+        return None
+
+    return pid
+
+
+class TestSystemd:
+    """A real systemd runs the units that services.sh has installed."""
+
+    def test_servers_are_up(self, units, run):
+        logged_in(units)
+        shown = run(units.dir / "check.sh", "--json", check=False).stdout
+        found = {line["check"]: line for line in json.loads(shown)}
+        assert found["services"]["status"] == "ok", found
+        assert set(re.findall(r"poser-(\w+)\.service", found["services"]["text"])) >= SERVERS
+
+    def test_only_what_the_app_writes_is_writable(self, units, pid):
+        """Seen from within the web app's own view of the files, as its user, and as root."""
+        web = pid("web")
+        for user, reason in {SERVICE_USER: "Permission denied|Read-only file system", "root": "Read-only"}.items():
+            for name in ("data", "log", "luigi", "sessions/data", "work"):
+                inside(web, user, "touch", units.dir / name / "new", "&&", "rm", units.dir / name / "new")
+            for name in ("app/new", "app/web.conf", "app/lib/new", "app/luigi/luigi.cfg", "bin/new", "lib/new"):
+                with pytest.raises(subprocess.CalledProcessError) as refused:
+                    inside(web, user, "touch", units.env / name)
+                assert re.search(reason, refused.value.stderr)
+
+    @pytest.mark.parametrize("job", ["overnight-main", "cleanup"])
+    def test_job(self, units, run, job):
+        done = run("systemctl", "start", f"poser-{job}.service", check=False)
+        assert not done.returncode, run("systemctl", "status", "--no-pager", f"poser-{job}", check=False).stdout
+        assert run("systemctl", "is-failed", f"poser-{job}.service", check=False).stdout.strip() == "inactive"
+        assert f"poser-{job}.timer" in run("systemctl", "list-timers", "--no-pager").stdout
+        if job == "overnight-main":
+            assert len(list(units.dir.glob("luigi/[0-9]*/*/*/*"))) >= 3
+
+    def test_killed_web_app_comes_back(self, units, pid):
+        killed = pid("web")
+        os.kill(killed, signal.SIGKILL)
+        until(lambda: pid("web") not in (None, killed))
+        until(lambda: listens(units.port))
+        logged_in(units)
+
+    @pytest.mark.parametrize("name", RESTART)
+    def test_restart_button(self, units, pid, name):
+        before = pid(name)
+        web = logged_in(units)
+        page = web.post(RESTART[name], {"_csrf": web.csrf_token(web.get("/"))}, Referer=web.base + "/")
+        assert "has been restarted" in page.text, page.text[-3000:]
+        until(lambda: pid(name) not in (None, before))
+
+    def test_part_that_goes_off_is_taken_out(self, units, run):
+        for path in (units.dir / "system").glob("*-filemon.service"):
+            path.unlink()
+        run(units.dir / "services.sh", "install")
+        assert "filemon" not in run("ls", "-R", "/etc/systemd/system").stdout
+        assert run("systemctl", "is-active", "poser-filemon", check=False).stdout.strip() == "inactive"
+        until(lambda: listens(units.port))
+
+    def test_remove_leaves_nothing(self, units, run):
+        run("sh", "-c", "echo mine > /etc/systemd/system/poser-mine.service")
+        run(units.dir / "services.sh", "remove")
+        assert run("find", "/etc/systemd/system", "-type", "f,l").stdout == "/etc/systemd/system/poser-mine.service\n"
+        until(lambda: not listens(units.port) and not listens(units.luigi_port))
+
+    def test_unit_of_another_app_is_left_alone(self, units, run):
+        run("sh", "-c", "echo mine > /etc/systemd/system/poser-web.service")
+        done = run(units.dir / "services.sh", "install", check=False)
+        assert done.returncode == 1
+        assert "poser-web.service is not of this app dir" in done.stderr
+        assert run("cat", "/etc/systemd/system/poser-web.service").stdout == "mine\n"
+
+
+def inside(pid, user, *command):
+    """Run a shell command in the mount namespace of a process, as a user."""
+    shell = ["sh", "-c", " ".join(map(str, command))]
+    subprocess.run(
+        ["nsenter", "--target", str(pid), "--mount", "--", *by(user, *shell)],
+        check=True, capture_output=True, text=True, cwd="/",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "code"), [((), 2), (("start",), 2), (("install", "remove"), 2)])
+def test_bad_use(shop, arguments, code):
+    done = shop.run("./services.sh", *arguments, check=False)
+    assert (done.returncode, done.stdout.count("\n")) == (code, 1)
+
+
+def test_only_root_installs(shop):
+    done = shop.run(*by(SERVICE_USER), "./services.sh", "install", check=False)
+    assert (done.returncode, done.stdout) == (
+        1,
+        f"services.sh: only root can do that: sudo {shop.dir}/services.sh install\n",
+    )
