@@ -34,8 +34,8 @@ def app(render, tmp_path_factory, kind, request):
 
 @pytest.fixture
 def luigid(app):
-    """A function that runs Luigi's server for the app, as the README says."""
-    command = [app.env / "bin/luigid", "--address", "127.0.0.1", "--port", app.luigi_port, "--logdir", "log"]
+    """A function that runs Luigi's server for the app, as programs.conf does."""
+    command = [app.env / "bin/luigid", "--address", "127.0.0.1", "--port", app.luigi_port]
 
     def luigid():
         return running(command, app.env / "luigid.out", lambda: listens(app.luigi_port), cwd=app.dir / "luigi")
@@ -103,7 +103,7 @@ def test_failed_task_runs_again_and_only_it(app, kind, luigid):
         assert {path: path.stat().st_mtime_ns for path in times} == times
     assert len(history(app, day, "FAILED")) == 1
     assert len(history(app, day, "DONE")) == len(MARKERS[kind]) + 1  # and the wrapper of them all
-    assert (app.dir / "luigi/log/luigi-server.log").stat().st_size
+    assert "Scheduler starting up" in (app.dir / "luigi/log/luigi.log").read_text()
     assert app.run("git", "status", "--porcelain").stdout == ""
 
 
