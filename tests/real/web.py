@@ -25,13 +25,15 @@ class Page:
 
 
 class Web:
-    """A session with the web app at a base URL such as http://127.0.0.1:9080."""
+    """A session with the web app at a base URL such as http://127.0.0.1:9080; `tls` is an SSL context for https."""
 
-    def __init__(self, base):
+    def __init__(self, base, tls=None):
         self.base = base
         self.cookies = http.cookiejar.CookieJar()
         self.opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(self.cookies)
+            urllib.request.ProxyHandler({}),
+            urllib.request.HTTPCookieProcessor(self.cookies),
+            urllib.request.HTTPSHandler(context=tls),
         )
 
     def get(self, path, **headers):
@@ -47,6 +49,7 @@ class Web:
         token = next((cookie.value for cookie in self.cookies if "csrf" in cookie.name.lower()), None)
         if token:
             headers.setdefault("X-CSRF-TOKEN", token)
+        headers.setdefault("Origin", "{0.scheme}://{0.netloc}".format(urllib.parse.urlsplit(self.base)))
         return self._open(urllib.request.Request(self.base + path, data, headers))
 
     def post_json(self, path, content, token):

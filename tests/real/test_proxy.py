@@ -1,0 +1,183 @@
+"""A real nginx and a real Apache in front of the app, with TLS, at the root and at a URL prefix."""
+
+import http.client
+import shutil
+import ssl
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from real.apps import ADMIN, KINDS, free_port, listens, make_app, running
+from real.conftest import require
+from real.web import Web
+
+SPOOFED = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Host": "evil.example.com", "X-Forwarded-Proto": "http"}
+LIMIT = 100 * 1024 * 1024
+VIEW = """
+
+def who(request):
+    import pyramid.response
+    return pyramid.response.Response(" ".join([request.remote_addr, request.client_addr, request.url]))
+
+
+def includeme(config):
+    config.add_route("who", "/who")
+    config.add_view(who, route_name="who")
+"""
+NGINX = """
+daemon off;
+user root;
+pid {folder}/pid;
+error_log {folder}/error.log;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    include {folder}/site.conf;
+}}
+"""
+MODULES = ["mpm_event", "authz_core", "alias", "headers", "proxy", "proxy_http", "ssl"]
+APACHE = "\n".join(
+    [
+        *[f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so" for name in MODULES],
+        "ServerName localhost",
+        "DefaultRuntimeDir {folder}",
+        "PidFile {folder}/pid",
+        "ErrorLog {folder}/error.log",
+        "User www-data",
+        "Group www-data",
+        "Listen 127.0.0.1:{http}",
+        "Listen 127.0.0.1:{https}",
+        "IncludeOptional {folder}/site.con[f]\n",
+    ]
+)
+
+
+@pytest.fixture(scope="module")
+def app(render, tmp_path_factory):
+    """A Rattail app behind a proxy with TLS, with a page that tells whom the app sees."""
+    app = make_app(render, tmp_path_factory.mktemp("proxy") / "poser", reverse_proxy="https", **KINDS["tailbone"])
+    (app.dir / "poser/poser/web/views/__init__.py").write_text(VIEW)
+    app.setup()
+    return app
+
+
+@pytest.fixture(scope="module", params=["", "/shop"], ids=["root", "prefix"])
+def site(request, render, app, tmp_path_factory):
+    """The app, served at the root and at a prefix: its base path, and the folder with the sites for it."""
+    again = tmp_path_factory.mktemp("site") / "poser/app"
+    answers = {"web_port": str(app.port), "reverse_proxy": "https", "url_prefix": request.param}
+    render(again, **answers, **KINDS["tailbone"])
+    shutil.copy(again / "web.conf", app.dir)
+    with app.serve():
+        yield request.param, again / "system"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A certificate of localhost and its key, as two paths."""
+    require(shutil.which("openssl"), "openssl", "openssl")
+    folder = tmp_path_factory.mktemp("certificate")
+    paths = folder / "fullchain.pem", folder / "privkey.pem"
+    command = ["openssl", "req", "-x509", "-nodes", "-newkey", "rsa:2048", "-days", "2", "-subj", "/CN=localhost"]
+    options = ["-addext", "subjectAltName=DNS:localhost", "-out", paths[0], "-keyout", paths[1]]
+    subprocess.run([*command, *options], check=True, capture_output=True)
+    return paths
+
+
+@pytest.fixture(scope="module", params=["nginx", "apache"])
+def proxied(request, site, certificate, tmp_path_factory):
+    """The app behind each proxy: its base URL, an SSL context that trusts it, and the ports for http and https."""
+    prefix, system = site
+    folder = tmp_path_factory.mktemp(request.param)
+    ports = {"http": free_port(), "https": free_port()}
+    text = (system / f"{request.param}.conf").read_text().replace("/etc/letsencrypt/live/localhost", str(folder))
+    for path in certificate:
+        shutil.copy(path, folder)
+    with {"nginx": nginx, "apache": apache}[request.param](folder, text, ports):
+        yield f"https://localhost:{ports['https']}{prefix}", ssl.create_default_context(cafile=certificate[0]), ports
+
+
+@contextmanager
+def nginx(folder, site, ports):
+    """Run nginx with a site while the `with` lasts, after its own check of it."""
+    program = shutil.which("nginx", path="/usr/sbin:/usr/bin")
+    require(program, "nginx", "nginx-light")
+    site = site.replace("listen 80;", f"listen 127.0.0.1:{ports['http']};")
+    (folder / "site.conf").write_text(site.replace("listen 443 ", f"listen 127.0.0.1:{ports['https']} "))
+    (folder / "nginx.conf").write_text(NGINX.format(folder=folder))
+    command = [program, "-e", folder / "error.log", "-c", folder / "nginx.conf"]
+    checked = subprocess.run([*command, "-t", "-q"], capture_output=True, text=True)
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+    with running(command, folder / "out", lambda: listens(ports["https"])):
+        yield
+
+
+@contextmanager
+def apache(folder, site, ports):
+    """Run Apache with a site while the `with` lasts, after its own check of it."""
+    program = Path("/usr/sbin/apache2")
+    require(program.exists(), "Apache", "apache2-bin")
+    site = site.replace("*:80>", f"*:{ports['http']}>")
+    (folder / "site.conf").write_text(site.replace("*:443>", f"*:{ports['https']}>"))
+    (folder / "apache.conf").write_text(APACHE.format(folder=folder, **ports))
+    checked = subprocess.run([program, "-t", "-f", folder / "apache.conf"], capture_output=True, text=True)
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "Syntax OK\n")
+    with running(
+        [program, "-DFOREGROUND", "-f", folder / "apache.conf"], folder / "out", lambda: listens(ports["https"])
+    ):
+        yield
+
+
+def ask(connection, path, **headers):
+    """Send a request, and return the answer with its body as text."""
+    connection.request("GET", path, headers=headers)
+    answer = connection.getresponse()
+    return answer, answer.read().decode(errors="replace")
+
+
+def test_login_with_secure_cookies(proxied):
+    base, tls, _ = proxied
+    web = Web(base, tls)
+    page = web.login(*ADMIN)
+    assert ADMIN[0] in page.text
+    assert page.url.startswith(base)
+    assert {cookie.name: cookie.secure for cookie in web.cookies}["poser"]
+    assert web.get("/libcache/vue-2.6.14.min.js").status == 200
+
+
+def test_claims_of_a_client_are_not_believed(proxied):
+    """The app sees the address from which a client reached the proxy, and the proxy's own name and scheme."""
+    base, tls, ports = proxied
+    path = base.partition(str(ports["https"]))[2]
+    connection = http.client.HTTPSConnection("localhost", ports["https"], context=tls, source_address=("127.0.0.2", 0))
+    for headers in ({}, SPOOFED):
+        assert ask(connection, f"{path}/who", **headers)[1] == f"127.0.0.2 127.0.0.2 {base}/who"
+
+
+def test_only_the_proxy_is_trusted(app, site):
+    """What another machine says, past the proxy, counts for nothing."""
+    connection = http.client.HTTPConnection("127.0.0.1", app.port, source_address=("127.0.0.3", 0))
+    assert ask(connection, f"{site[0]}/who", **SPOOFED)[1].split()[:2] == ["127.0.0.3", "127.0.0.3"]
+
+
+def test_without_tls_goes_to_tls(proxied):
+    base, _, ports = proxied
+    path = base.partition(str(ports["https"]))[2]
+    answer, _ = ask(http.client.HTTPConnection("localhost", ports["http"]), f"{path}/login")
+    assert (answer.status, answer.headers["Location"]) == (301, f"https://localhost{path}/login")
+
+
+@pytest.mark.parametrize(("size", "refused"), [(LIMIT + 1, True), (5_000_000, False)])
+def test_size_of_uploads(proxied, size, refused):
+    base, tls, ports = proxied
+    connection = http.client.HTTPSConnection("localhost", ports["https"], context=tls)
+    connection.putrequest("POST", f"{base.partition(str(ports['https']))[2]}/who")
+    connection.putheader("Content-Length", str(size))
+    connection.endheaders(b"" if refused else b"x" * size)
+    assert (connection.getresponse().status == 413) == refused
