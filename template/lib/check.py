@@ -9,6 +9,7 @@ import datetime
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -47,6 +48,15 @@ def database():
     return f"{engine.url.render_as_string()} answers, its schema is the newest"
 
 
+def modes():
+    """Owner, group and mode of all are as setup.sh makes them."""
+    from setup_modes import summary, wrong
+
+    if found := wrong():
+        raise Wrong(f"{summary(found)}; run ./setup.sh, which puts it right")
+    return "owners and modes are right"
+
+
 def disk():
     """The volumes of the app dir and its data have room."""
     lines = []
@@ -58,11 +68,65 @@ def disk():
     return lines[0]
 
 
+def services():
+    """The servers of the app are up, as says what runs them; where nothing does, their ports are open."""
+    units = sorted(path.name for path in APPDIR.glob("system/*.*") if path.suffix in (".service", ".timer"))
+    if units:
+        done = run("systemctl", "is-active", *units)
+        states = dict(zip(units, done.stdout.split(), strict=False))
+        jobs = {name for name in units if "WantedBy" not in (APPDIR / "system" / name).read_text()}
+        down = {name: state for name, state in states.items() if state != "active" and name not in jobs}
+        down |= {name: state for name, state in states.items() if state == "failed"}
+        hint = "see journalctl -u NAME; sudo ./services.sh install starts all"
+    elif (APPDIR / "log/supervisor.sock").exists():
+        done = run(APPDIR.parent / "bin/supervisorctl", "-c", APPDIR / "supervisor.conf", "status")
+        states = dict(line.split()[:2] for line in done.stdout.splitlines() if "://" not in line)
+        down = {name: state for name, state in states.items() if state not in ("RUNNING", "STARTING")}
+        hint = "see log/NAME.out and log/supervisord.log; ../bin/supervisorctl -c supervisor.conf restart all"
+    else:
+        states = {f"port {port} of {name}": listens(port) for name, port in ports().items()}
+        down = {name: "closed" for name, is_open in states.items() if not is_open}
+        hint = "start them" + ": ../bin/supervisord -c supervisor.conf" * (APPDIR / "supervisor.conf").exists()
+    if not states:
+        raise Wrong(f"nothing tells of the servers: {(done.stderr or done.stdout).strip()}; {hint}")
+    if down:
+        raise Wrong(f"{', '.join(f'{name} is {state}' for name, state in down.items())}; {hint}")
+    return f"up: {', '.join(states)}"
+
+
+def run(*command):
+    """Run a command in the app dir and return the finished process, with its output as text."""
+    return subprocess.run(command, cwd=APPDIR, capture_output=True, text=True)
+
+
+def ports():
+    """Return the ports on which servers of the app listen, by name."""
+    found = {}
+    for name in ("web", "webapi"):
+        if (APPDIR / f"{name}.conf").exists():
+            found[name] = server(name)["port"]
+    luigi = configparser.RawConfigParser()
+    if (APPDIR / "supervisor.conf").exists() and luigi.read(APPDIR / "luigi/luigi.cfg"):
+        found["luigid"] = luigi["core"]["scheduler_port"]
+    return found
+
+
+def server(name):
+    """Return the section of a config that says where its server listens."""
+    parser = configparser.ConfigParser(defaults={"here": str(APPDIR)})
+    parser.read(APPDIR / f"{name}.conf")
+    return parser["server:main"]
+
+
+def listens(port):
+    """Return whether somebody listens on a port of this machine."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", int(port))) == 0
+
+
 def web():
     """The web server answers with its login page."""
-    parser = configparser.ConfigParser(defaults={"here": str(APPDIR)})
-    parser.read(APPDIR / "web.conf")
-    address = f"http://{parser['server:main']['host']}:{parser['server:main']['port']}/login"
+    address = f"http://{server('web')['host']}:{server('web')['port']}/login"
     try:
         with urllib.request.urlopen(address, timeout=10) as answer:
             page = answer.read()
@@ -113,9 +177,7 @@ def template():
     command = shutil.which(os.environ.get("COPIER") or "copier")
     if not command:
         raise Unknown("no command copier, so updates can't be seen; name it in COPIER")
-    done = subprocess.run(
-        [command, "check-update", "--output-format", "json"], cwd=APPDIR, capture_output=True, text=True
-    )
+    done = run(command, "check-update", "--output-format", "json")
     if done.returncode:
         raise Unknown(f"Copier could not look: {(done.stderr.strip().splitlines() or ['no reason'])[-1]}")
     found = json.loads(done.stdout)
@@ -124,7 +186,8 @@ def template():
     return f"{found['current_version']} is the newest version"
 
 
-CHECKS = [config, database, disk, web, overnight, backup, template]
+# services first, since root asks systemd best, and whoever loads the config is root no more
+CHECKS = [services, config, database, modes, disk, web, overnight, backup, template]
 
 
 def look(check):

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import copier
 import pytest
-from real.apps import KINDS, make_app
+from real.apps import KINDS, free_port, make_app
 from real.conftest import require
 from support import files, git, release
 
-WELL = {"config", "database", "disk", "web", "overnight", "backup", "template"}
+WELL = {"config", "database", "modes", "disk", "services", "web", "overnight", "backup", "template"}
 
 
 @pytest.fixture(scope="module")
@@ -27,17 +27,18 @@ def versions(template, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def app(versions, tmp_path_factory):
-    """A WuttaWeb app with its server running, whose overnight automation and backup have run."""
+    """A WuttaWeb app with its servers running, whose overnight automation and backup have run."""
     require(shutil.which("restic"), "restic", "restic")
 
     def render(folder, **answers):
         copier.run_copy(str(versions), folder, data=answers, defaults=True, quiet=True)
 
-    app = make_app(render, tmp_path_factory.mktemp("check") / "poser", **KINDS["wuttaweb"])
+    port = str(free_port())
+    app = make_app(render, tmp_path_factory.mktemp("check") / "poser", luigi_port=port, **KINDS["wuttaweb"])
     app.setup()
     app.run("./overnight.sh")
     app.run("./backup.sh", "--init")
-    with app.serve():
+    with app.supervise():
         yield app
 
 
@@ -143,6 +144,19 @@ def test_backup_that_failed_or_is_old(kept):
     assert (code, found["backup"]) == (0, ("unknown", "there is none yet; make the first with ./backup.sh --init"))
 
 
+def test_mode_that_is_too_open(app):
+    (app.dir / "secrets.conf").chmod(0o644)
+    assert found_wrong(app, "modes") == "secrets.conf has mode 0644, not 0640; run ./setup.sh, which puts it right"
+    (app.dir / "secrets.conf").chmod(0o600)
+
+
+def test_server_that_was_stopped(app):
+    supervisorctl = ["../bin/supervisorctl", "-c", "supervisor.conf"]
+    app.run(*supervisorctl, "stop", "poser:poser-luigid")
+    assert "poser:poser-luigid is STOPPED; see log/NAME.out" in found_wrong(app, "services")
+    app.run(*supervisorctl, "start", "poser:poser-luigid")
+
+
 def test_template_update_that_waits(app, versions):
     (versions / "new").touch()
     release(versions, "v1.1.0")
@@ -151,7 +165,7 @@ def test_template_update_that_waits(app, versions):
 
 
 def test_server_that_is_down(tmp_path, app):
-    shutil.copytree(app.dir, tmp_path / "poser/app", symlinks=True)
+    shutil.copytree(app.dir, tmp_path / "poser/app", symlinks=True, ignore=shutil.ignore_patterns("*.sock"))
     web = tmp_path / "poser/app/web.conf"
     web.write_text(web.read_text().replace(f"port = {app.port}", "port = 1"))
     (tmp_path / "poser/bin").symlink_to(app.env / "bin")
