@@ -37,11 +37,11 @@ upgrade() {
         -r requirements.txt && ../bin/python lib/setup_database.py && freeze after && : > "$run/succeeded"
 }
 
-mkdir -p data/upgrades && exec 9>> data/upgrades/.lock
+exec 9< . # the lock is the folder itself, which any user of these scripts can open
 flock -n 9 || { echo "upgrade.sh: another update, upgrade or backup is running" >&2; exit 1; }
 [ ! -d ../.before-upgrade ] || { echo "upgrade.sh: the last upgrade was cut off; taking it back" >&2; put_back; }
 while run=data/upgrades/$(date +%Y-%m-%d-%H%M%S); [ -e "$run" ]; do sleep 1; done
-mkdir "$run" && trap '[ "$(id -u)" != 0 ] || chown -R --reference=data/upgrades "$run" data/upgrades/.lock' EXIT
+mkdir -p "$run" && trap '[ "$(id -u)" != 0 ] || chown -R --reference=data/upgrades "$run"' EXIT
 freeze before
 rm -rf ../.new-snapshot ../.old-snapshot; mkdir ../.new-snapshot
 for part in bin etc include lib share; do # real copies, since some software changes files in place

@@ -48,7 +48,7 @@ def first(repo):
     text = (repo / "copier.yml").read_text()
     start = text.index("luigi_port:")
     (repo / "copier.yml").write_text(text[:start] + text[text.index("web_api:", start) :])
-    for path in repo.glob("template/**/*.jinja"):
+    for path in [repo / "copier.yml", *repo.glob("template/**/*.jinja")]:
         path.write_text(path.read_text().replace("{{ luigi_port }}", "8082"))
     add_placeholder(repo, "data/imports")
     (repo / "template/noisy.conf").write_text("# Template. As cron.conf, but it tells all.\n\n[noisy]\nlevel = DEBUG\n")

@@ -196,9 +196,9 @@ def bring():
     for name in coming:
         (APPDIR / name).parent.mkdir(parents=True, exist_ok=True)
         keep_mode(APPDIR / name, app / name)
-    for path in app.rglob(".gitkeep"):
-        (APPDIR / path.relative_to(app)).parent.mkdir(parents=True, exist_ok=True)
-        (APPDIR / path.relative_to(app)).touch()
+    for folder in new_folders(app):
+        (APPDIR / folder).mkdir(parents=True, exist_ok=True)
+        (APPDIR / folder / ".gitkeep").touch()
     for name in coming:
         (app / name).replace(APPDIR / name)
     for name in set(changed) - set(coming):

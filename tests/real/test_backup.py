@@ -241,9 +241,10 @@ def test_file_that_cannot_be_read(backed_up):
 
 
 def test_two_never_run_at_once(backed_up):
-    with open(backed_up.dir / "data/upgrades/.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        assert refused(backed_up).endswith("another update, upgrade or backup is running")
+    lock = os.open(backed_up.dir, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    assert refused(backed_up).endswith("another update, upgrade or backup is running")
+    os.close(lock)
 
 
 def test_sqlite_outside_the_app_dir(backed_up, tmp_path):

@@ -60,7 +60,7 @@ def test_all_is_put_right(app):
 
 def test_what_root_left_in_a_log_is_named_and_given_back(app):
     mend(app)
-    for name in ("log/rattail.log", "data/upgrades/.lock"):
+    for name in ("log/rattail.log", "data/upgrades/list.txt"):
         (app.dir / name).touch()
         assert check(app) == (
             False,
@@ -150,6 +150,7 @@ def test_the_readme_tells_it(app):
         assert found[1] == wanted, "run this test with UPDATE_README=1 to write the table anew"
 
 
+@pytest.mark.proves("system", framework="wutta")
 def test_whole_life_without_rights(template, tmp_path):
     """A user who is not root copies, sets up, serves, runs a night, cleans up, upgrades and updates his app dir."""
     with open_folder() as folder:

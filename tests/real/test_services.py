@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -32,6 +33,9 @@ def shop(render):
         )  # fmt: skip
         app.luigi_port = int(ports["luigi_port"])
         app.setup()
+        (folder / "backups").mkdir()
+        shutil.chown(folder / "backups", SERVICE_USER)
+        app.run(*by(SERVICE_USER, "./backup.sh", "--init", "--quiet"))
         yield app
 
 
@@ -155,6 +159,7 @@ files = {shop.dir}/programs.conf
     assert "closed" in check(shop)["services"][1]
 
 
+@pytest.mark.proves("system", framework="rattail")
 def test_cron_and_own_supervisor(shop):
     """services.sh puts the jobs into cron.d, and starts the servers; each job runs as cron would run it."""
     with booted() as run:
@@ -248,7 +253,7 @@ class TestSystemd:
                     inside(web, user, "touch", units.env / name)
                 assert re.search(reason, refused.value.stderr)
 
-    @pytest.mark.parametrize("job", ["overnight-main", "cleanup"])
+    @pytest.mark.parametrize("job", ["overnight-main", "backup", "cleanup"])
     def test_job(self, units, run, job):
         done = run("systemctl", "start", f"poser-{job}.service", check=False)
         assert not done.returncode, run("systemctl", "status", "--no-pager", f"poser-{job}", check=False).stdout

@@ -133,7 +133,7 @@ def stop_when(reached, app, by=signal.SIGKILL):
         time.sleep(0.001)
     os.killpg(process.pid, by)
     said = process.communicate()[1].decode()
-    app.run("flock", "data/upgrades/.lock", "true")  # pip may take a moment longer to end
+    app.run("flock", ".", "true")  # pip may take a moment longer to end
     return said
 
 
