@@ -244,7 +244,7 @@ def save_files(tag, wanted):
     loud = sys.stdout.isatty() and "--quiet" not in sys.argv
     with tempfile.TemporaryFile("w+") as errors:
         options = [*(f"--exclude={pattern}" for pattern in patterns), *([] if loud else ["--quiet"])]
-        saved = save(f"appdir,{tag}", *options, ".", *links(out), cwd=root, stderr=errors)
+        saved = save(f"appdir,{tag},owner-{APPDIR.owner()}", *options, ".", *links(out), cwd=root, stderr=errors)
         for line in saved.stdout:
             message = json.loads(line)
             if loud and message["message_type"] == "status":

@@ -43,9 +43,11 @@ def find(name, wanted):
     if not found:
         fail("backup", f"there is none with tags {name},appdir; see: restic snapshots")
     snapshot = max(found, key=lambda one: one["time"])
-    if os.geteuid() == 0 and snapshot["username"] != "root":
-        user = snapshot["username"]
-        fail("backup", f"it is one of user {user}; make an empty folder that is {user}'s, and run this as {user}")
+    owner = next(tag.removeprefix("owner-") for tag in snapshot["tags"] if tag.startswith("owner-"))
+    if os.geteuid() == 0 and owner != "root":
+        fail("backup", f"the app dir was {owner}'s; make an empty folder that is {owner}'s, and run this as {owner}")
+    if os.geteuid() != 0 and owner == "root":
+        fail("backup", "the app dir was root's, and its servers ran as another user; run this as root")
     run = next(tag for tag in snapshot["tags"] if tag.startswith("run-"))
     dumps = restic("snapshots", f"--tag={name},database,{run}")
     return snapshot, dumps[-1]["id"] if dumps else None

@@ -31,7 +31,7 @@ RULES = {
     "secrets": Rule(("secrets.conf", "restic.env"), False, 0o640),
     "code": Rule((), False, 0o750),
 }
-APART = {*RULES["written"].paths, ".git", ".update"}
+APART = {*RULES["written"].paths, ".update"}
 CONFIG_INSIDE = ("luigi/luigi.cfg", "luigi/logging.conf")
 SHARED = ("data", "log", "luigi", "luigi/log", "data/upgrades")  # root's hand leaves files in these
 
@@ -92,6 +92,8 @@ def wrong():
         if not rule.written and SERVICE_USER and group != server.pw_gid:
             group = server.pw_gid
             mode |= (mode & 0o500) >> 3
+        if not rule.written and SERVICE_USER and stat.S_ISDIR(now.st_mode):
+            mode |= stat.S_ISGID  # so that what comes in later is of that group, too
         mode &= rule.mode | 0o7000
         if (owner, group, mode) != (now.st_uid, now.st_gid, before):
             found.append((path, owner, group, mode))

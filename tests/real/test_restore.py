@@ -20,19 +20,20 @@ from support import ROOT, git
 
 FAST = {"PIP_NO_COMPILE": "1"}  # compiling is half of what pip does
 SURVIVOR = """
-import sys
 from appdir import load_config
 app = load_config().get_app()
 with app.short_session(commit=True) as session:
     app.get_auth_handler().make_user(session=session, username="survivor")
 """
 DROP = """
+import sqlalchemy as sa
 from appdir import load_config
 engine = load_config().appdb_engine
 if engine.dialect.name == "postgresql":
     engine.dispose()
-    other = __import__("sqlalchemy").create_engine(engine.url.set(database="postgres"), isolation_level="AUTOCOMMIT")
-    other.connect().exec_driver_sql(f'drop database "{engine.url.database}" with (force)')
+    server = sa.create_engine(engine.url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.exec_driver_sql(f'drop database "{engine.url.database}" with (force)')
 """
 KILLED_AT = [  # when this is there in the env, and so many seconds are over
     (".restore", 0),

@@ -194,7 +194,7 @@ def test_units_pass_the_tools_of_systemd(units, tmp_path):
             text = path.read_text().replace("@APPDIR@", str(units.dir)).replace("@ENV@", str(units.env))
             (tmp_path / path.name).write_text(text.replace("@USER@", SERVICE_USER))
             names.append(str(tmp_path / path.name))
-    assert len(names) == 4 + 2 * 2
+    assert len(names) == 4 + 2 * 3
     done = subprocess.run(["systemd-analyze", "verify", *names], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     for name in names:
