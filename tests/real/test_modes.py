@@ -6,7 +6,8 @@ import shutil
 import subprocess
 
 import pytest
-from real.apps import ADMIN, KINDS, App, free_port, listens, make_app, until, uv
+from real.apps import ADMIN, KINDS, App, free_port, listens, make_app, running, until, uv
+from real.backups import variables
 from real.people import DEVELOPER, PYTHON, SERVICE_USER, by, open_folder, user_group
 from real.web import Web
 from support import ROOT, git, release
@@ -153,7 +154,7 @@ def test_the_readme_tells_it(app):
 
 @pytest.mark.proves("system", framework="wutta")
 def test_whole_life_without_rights(template, tmp_path):
-    """A user who is not root copies, sets up, serves, runs a night, cleans up, upgrades and updates his app dir."""
+    """A user who is not root copies, sets up, serves, runs a night, upgrades, updates, backs up, and restores."""
     with open_folder() as folder:
         versions, env = folder / "template", folder / "poser"
         git("clone", "--quiet", template, versions, cwd="/")
@@ -196,12 +197,29 @@ def test_whole_life_without_rights(template, tmp_path):
             run("../bin/supervisorctl", "-c", "supervisor.conf", "restart", "all")
             until(lambda: listens(port))
             assert ADMIN[0] in web.get("/").text
+            run("./backup.sh", "--init")
             found = run("./check.sh").stdout
             assert "FAILED" not in found
             run("./setup.sh", "--check")
         finally:
             run("../bin/supervisorctl", "-c", "supervisor.conf", "shutdown")
             until(lambda: not listens(port))
+        secrets = environment | variables(app)
+        env.rename(folder / "lost")
+        restore = "restic dump --tag poser,appdir latest /restore.sh > restore.sh && sh restore.sh backups/poser poser"
+        done = subprocess.run(
+            by(DEVELOPER, "sh", "-c", restore), cwd=folder, env=os.environ | secrets,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout
+        run("./setup.sh", "--check")
+        with running(
+            by(DEVELOPER, env / "bin/pserve", f"file+ini:{app.dir}/web.conf"),
+            folder / "out",
+            lambda: listens(port),
+            cwd=app.dir,
+        ):
+            assert ADMIN[0] in Web(web.base).login(*ADMIN).text
         assert not [path for path in app.dir.rglob("*") if path.owner() != DEVELOPER]
 
 
