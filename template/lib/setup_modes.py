@@ -31,6 +31,7 @@ RULES = {
     "secrets": Rule(("secrets.conf", "restic.env"), False, 0o640),
     "code": Rule((), False, 0o750),
 }
+BELOW = RULES["written"]._replace(mode=0o777)  # the folder above is closed, so the mode is the app's own matter
 APART = {*RULES["written"].paths, ".update"}
 CONFIG_INSIDE = ("luigi/luigi.cfg", "luigi/logging.conf")
 SHARED = ("data", "log", "luigi", "luigi/log", "data/upgrades")  # root's hand leaves files in these
@@ -58,14 +59,17 @@ def places():
 
 def written(folder, depth):
     """Yield a folder that the app writes, the folders in it to some depth, and the files of those in SHARED."""
-    yield folder.resolve() if folder.parent == APPDIR else folder, RULES["written"]  # data may be a link
+    if folder.parent == APPDIR:
+        yield folder.resolve(), RULES["written"]  # data may be a link
+    else:
+        yield folder, BELOW
     files = inside(folder) in SHARED
     for entry in os.scandir(folder):
         path = Path(entry.path)
         if entry.is_dir(follow_symlinks=False) and depth:
             yield from written(path, depth - 1)
         elif files and entry.is_file(follow_symlinks=False) and inside(path) not in CONFIG_INSIDE:
-            yield path, RULES["written"]
+            yield path, BELOW
 
 
 def inside(path):

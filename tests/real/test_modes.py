@@ -119,6 +119,17 @@ def test_too_open_is_named_and_narrowed(app, name, mode, right):
     assert told(app.dir / name)[2] == right
 
 
+def test_modes_of_what_the_app_made_are_its_own_matter(app):
+    """Its logs and folders follow the umask of who wrote them; the folder above them is closed."""
+    mend(app)
+    for path in (app.dir / "log/web.log", app.dir / "data/export.csv"):
+        path.touch(0o644)
+        shutil.chown(path, SERVICE_USER)
+    (app.dir / "luigi/2026").mkdir(0o755)
+    shutil.chown(app.dir / "luigi/2026", SERVICE_USER)
+    assert check(app)[0]
+
+
 def test_folder_of_somebody_else_is_his(app):
     """An admin may give a folder to a user who drops files there."""
     mend(app)
