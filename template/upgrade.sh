@@ -21,7 +21,7 @@ for arg; do
 done
 cd -- "$(dirname -- "$0")"
 umask 027
-[ -w ../lib ] || { echo "upgrade.sh: $(id -un) may not change the env; run $PWD/upgrade.sh as its owner" >&2; exit 1; }
+[ -w .. ] || { echo "upgrade.sh: $(id -un) may not change the env; run $PWD/upgrade.sh as its owner" >&2; exit 1; }
 freeze() { ../bin/python -m pip --disable-pip-version-check freeze --all > "$run/requirements-$1.txt"; }
 put_back() { # the packages of before; where this is cut off, the next run goes on
     rm -rf ../.failed-upgrade; mkdir ../.failed-upgrade

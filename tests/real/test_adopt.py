@@ -289,7 +289,7 @@ def test_app_runs_on_as_it_was(peers, versions, peer):
     assert not [secret for secret in secrets if secret in printed]
     after = files(app.dir)
     written = re.compile(r"log/|data/\w+\.(sqlite|db)$")  # by the app while it starts
-    replaced = {name for name, found in before.items() if after.get(name) != found and not written.match(name)}
+    replaced = {name for name, (_, data) in before.items() if after[name][1] != data and not written.match(name)}
     assert {f"{framework}.conf", "web.conf"} <= replaced
     assert not replaced & {"dev.conf", "mine.sh"}
     for name in replaced:

@@ -191,7 +191,8 @@ def test_units_pass_the_tools_of_systemd(units, tmp_path):
     names = []
     for path in sorted(units.dir.glob("system/*.[st]*")):
         if path.suffix in (".service", ".timer"):
-            text = path.read_text().replace("@APPDIR@", str(units.dir)).replace("@ENV@", str(units.env))
+            text = path.read_text().replace("@APPDIR@", str(units.dir)).replace("@ENV@/..", str(units.env.parent))
+            text = text.replace("@ENV@", str(units.env))
             (tmp_path / path.name).write_text(text.replace("@USER@", SERVICE_USER))
             names.append(str(tmp_path / path.name))
     assert len(names) == 4 + 2 * 3
