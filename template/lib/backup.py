@@ -19,6 +19,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from appdir import APP_NAME, APPDIR, BACKUP_REPOSITORY, fail, load_config, lock, say_kept, write_new
@@ -27,6 +28,7 @@ from backup_tools import backend, reason, tool
 STEP = "backup"
 KEEP = ["--keep-within=2d", "--keep-daily=7", "--keep-weekly=5", "--keep-monthly=12"]
 PARTS = 30  # of the repository's data, each day one is read again, so that all is read in a month
+PATIENCE = 300  # seconds for which another restic may hold the repository
 LEFT_OUT = {"log": ["log", "luigi/log"], "sessions": ["sessions"], "uploads": ["data/uploads"], "work": ["work"]}
 STATE = APPDIR / "data/backup"  # what a backup holds beside what is there anyway
 COPIES = STATE / "sqlite"
@@ -116,7 +118,7 @@ def restic(*args):
 
 
 def open_repository(init):
-    """Make sure that the repository can be opened; `init` makes it, if there is none.
+    """Make sure that the repository can be opened, and nobody is at work in it; `init` makes it, if there is none.
 
     Locks go that a killed run left: those that restic itself knows to be of nobody.
     """
@@ -135,6 +137,12 @@ def open_repository(init):
                 " (or, if there was one, look whether its disk is mounted)"
             ) from error
         make_repository(path)
+    limit = time.monotonic() + PATIENCE
+    while restic("list", "locks"):
+        if time.monotonic() > limit:
+            raise Failed(f"another restic is at work in {address()}; if there is none, run: restic unlock")
+        time.sleep(1)
+        restic("unlock", "--quiet")
 
 
 def make_repository(path):
