@@ -45,7 +45,6 @@ for arg; do
 done
 [ -z "$wanted" ] || refuse "$wanted needs a value"
 cd -- "$(dirname -- "$0")"
-umask 027
 if ! [ -x ../bin/python ]; then
     echo "update.sh: no ../bin/python; the app dir must be the folder app/ of a virtualenv" >&2
     exit 1

@@ -284,6 +284,7 @@ def main():
     options = parser.parse_args()
     sys.stdout.reconfigure(errors="surrogateescape")  # names and texts of files need not be UTF-8
     resume = vars(options)["continue"]
+    os.umask(0o027)  # as setup.sh has it
 
     check_app_dir()
     if not options.preview:

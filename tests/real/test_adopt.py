@@ -296,7 +296,7 @@ def test_app_runs_on_as_it_was(peers, versions, peer):
         assert after[f"data/before-adoption/{name}"] == before[name]
     assert (app.dir / "data/before-adoption").stat().st_mode & 0o777 == 0o700
     assert after["secrets.conf"][0] == after["local.conf"][0] == 0o600
-    assert after[f"{framework}.conf"][0] == 0o604
+    assert after[f"{framework}.conf"][0] == 0o600  # as it was, but closed to others
 
     command = ["git", "log", "--all", "--patch", "--text"]
     history = subprocess.run(command, cwd=app.dir, check=True, capture_output=True).stdout.decode(errors="replace")
