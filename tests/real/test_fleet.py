@@ -7,12 +7,12 @@ import re
 import secrets
 import shutil
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 import yaml
 from real.apps import make_app, running
+from real.backups import watching
 from real.conftest import require
 from real.hosts import SSHD, call, lacks_rights, network
 from support import ROOT, files, git, release
@@ -147,26 +147,6 @@ def fleet(template, base, tmp_path_factory):
         yield made
 
 
-@contextlib.contextmanager
-def watched_processes():
-    """Give a set that takes the command lines of all processes of the machine while the `with` lasts."""
-    seen, done = set(), threading.Event()
-
-    def watch():
-        while not done.wait(0.02):
-            for path in Path("/proc").glob("[0-9]*/cmdline"):
-                with contextlib.suppress(OSError):
-                    seen.add(path.read_bytes())
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        done.set()
-        thread.join()
-
-
 @pytest.fixture(scope="module")
 def shops(fleet):
     """The Fleet after setup.yml, which gave the texts `output` and `north`; `processes` are those of that time."""
@@ -178,7 +158,7 @@ def shops(fleet):
     (fleet.env("north-poser").parent / "secrets").write_text("DATABASE_URL=sqlite:////srv/envs/poser/own.sqlite\n")
     (fleet.env("north-poser").parent / "secrets").chmod(0o600)
     options = ["-vvvv", "--vault-password-file", key, "-e", f"@{vault}", "--limit", "south"]
-    with watched_processes() as seen:
+    with watching() as seen:
         fleet.output = fleet.play("setup.yml", *options).stdout
     fleet.processes = seen
     fleet.north = fleet.play("setup.yml", "--limit", "north", "-e", "app_dir_secrets_file=/srv/envs/secrets").stdout
