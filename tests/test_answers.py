@@ -118,6 +118,13 @@ def test_bad_answer_is_refused(render, tmp_path, name, value):
     assert not (tmp_path / "app").exists()
 
 
+@pytest.mark.parametrize("part", ["exports", "uploads", "web_api", "datasync", "filemon"])
+def test_part_that_the_framework_lacks_is_refused(render, tmp_path, part):
+    with pytest.raises(ValueError, match=f"{part}.*only rattail has"):
+        render(tmp_path / "app", framework="wutta", **{part: True})
+    assert not (tmp_path / "app").exists()
+
+
 @pytest.mark.parametrize("answer", ["web_port=80", "batch_types=inventory", "send_mail=flase", "time_zone=Mars"])
 def test_command_says_what_is_wrong(template, tmp_path, answer):
     done = copy(template, tmp_path / "app", answer)
