@@ -22,7 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from appdir import APP_NAME, APPDIR, BACKUP_REPOSITORY, fail, load_config, lock, say_kept, write_new
+from appdir import APP_NAME, APPDIR, BACKUP_REPOSITORY, become_owner, fail, load_config, lock, say_kept, write_new
 from backup_tools import backend, reason, tool
 
 STEP = "backup"
@@ -126,6 +126,9 @@ def open_repository(init):
     path = local and (APPDIR / local[1]).resolve()
     if path and path.is_relative_to(APPDIR.parent.resolve()):
         raise Failed(f"the repository {path} is inside the env, and would be lost with it; name another folder")
+    if init and path and not (path / "config").exists():
+        make_repository(path)
+    become_owner("data")
     try:
         restic("unlock", "--quiet")
     except Failed as error:
@@ -136,7 +139,7 @@ def open_repository(init):
                 f"there is no repository at {address()}; make it, once, with: ./backup.sh --init"
                 " (or, if there was one, look whether its disk is mounted)"
             ) from error
-        make_repository(path)
+        restic("init", "--quiet")
     limit = time.monotonic() + PATIENCE
     while restic("list", "locks"):
         if time.monotonic() > limit:
@@ -146,13 +149,16 @@ def open_repository(init):
 
 
 def make_repository(path):
-    """Make the repository; a local one (its path, or None) under another name first, as restic can't go on in it."""
-    if not path:
-        restic("init", "--quiet")
-        return
+    """Make a local repository, under another name first, as restic can't go on in it; of root, for the service user."""
+    umask = os.umask(0o022)  # other users may pass through the folders above
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.umask(umask)
     draft = path.with_name(f".{path.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
     restic("init", "--quiet", f"--repo={draft}")
+    owner = (APPDIR / "data").stat()
+    for made in (draft, *draft.rglob("*")) if os.geteuid() == 0 else ():
+        os.chown(made, owner.st_uid, owner.st_gid)
     draft.rename(path)
 
 

@@ -87,6 +87,12 @@ def follow_links(app, paths):
             link.mkdir(0o750)
 
 
+def mend_modes(env):
+    """Give the app dir itself, which restic leaves as we made it, to the group of those who run its servers."""
+    if subprocess.run([sys.executable, env / "app/lib/setup_modes.py", "--quiet"]).returncode:
+        fail("modes", "owners and modes are not right, see above; mend that and run this again")
+
+
 def find_python(version):
     """Return the command of a Python of a version such as 3.11, or else of the Python that runs this."""
     name = f"python{version}"
@@ -180,6 +186,7 @@ def main():
         fail("restore", f"that of {snapshot['short_id']} is on its way; run this again without --snapshot")
     if not (env / "app").exists():
         bring_files(env, work, snapshot)
+    mend_modes(env)
     once(work, "env", make_env, env, work)
     bring_local_packages(env)
     once(work, "database", bring_database, env, work, options)

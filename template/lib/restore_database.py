@@ -23,7 +23,7 @@ def main():
     plan = Path(sys.argv[1])
     _, dump, token = json.loads(plan.read_text())
     other = "--ask-database" in sys.argv or "DATABASE_URL" in os.environ
-    engine = load_config().appdb_engine
+    engine = load_config(as_owner=False).appdb_engine
     if backend(engine.url) == "sqlite":
         if other:
             fail(STEP, "that of the backup is SQLite, and has come with the app dir; give no URL of another")
@@ -32,7 +32,7 @@ def main():
         fail(STEP, f"the backup has no dump; remove {APPDIR.parent} and try an older one, see: restic snapshots")
     if other:
         name_database(backend(engine.url))
-        engine = load_config().appdb_engine
+        engine = load_config(as_owner=False).appdb_engine
     mark(engine, token)
     say(STEP, f"loading it into {engine.url.render_as_string()}")
     try:
