@@ -1,14 +1,17 @@
-"""The fleet with one app dir, on this machine: from nothing, upgraded, backed up."""
+"""The fleet with one app dir, on this machine: from nothing, backed up, upgraded, updated."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
-from real.apps import find_python, uv
-from support import ROOT, git
+from real.apps import App, find_python, uv
+from real.backups import snapshots
+from real.conftest import require
+from support import ROOT, files, git, release
 
 BIN = Path(sys.executable).parent
 
@@ -17,6 +20,7 @@ class One:
     """An app dir that only an inventory knows, and the playbooks."""
 
     def __init__(self, template, folder):
+        self.template = template
         self.env, self.inventory = folder / "envs/poser", folder / "inventory.yml"
         self.app = self.env / "app"
         variables = {
@@ -46,8 +50,10 @@ class One:
 
 @pytest.fixture(scope="module")
 def nothing(template, tmp_path_factory):
-    """One, of which nothing is there but the inventory."""
-    return One(template, tmp_path_factory.mktemp("one"))
+    """One, of which nothing is there but the inventory and a template of its own."""
+    folder = tmp_path_factory.mktemp("one")
+    git("clone", "--quiet", template, folder / "template", cwd="/")
+    return One(folder / "template", folder)
 
 
 @pytest.fixture(scope="module")
@@ -105,16 +111,29 @@ def test_upgrade_that_fails(one):
 
 
 def test_backup(one):
-    if not (one.app / "backup.sh").exists():
-        assert "has no backup.sh, so nothing backs it up" in one.play("backup.yml", changes=False)
-    script = one.app / "backup.sh"
-    script.write_text('#!/bin/sh\ntar -cf ../backup.tar . || exit 1\n[ "$*" = --quiet ]\n')
-    script.chmod(0o755)
+    require(shutil.which("restic"), "restic", "restic")
+    assert "there is no repository" in one.play("backup.yml", code=2)
+    one.play("backup.yml", "-e", "app_dir_backup_init=true", changes=True)
     one.play("backup.yml", changes=True)
-    assert (
-        "./data/poser.sqlite"
-        in subprocess.run(["tar", "-tf", one.env / "backup.tar"], check=True, capture_output=True, text=True).stdout
-    )
-    script.write_text("#!/bin/sh\necho 'backup.sh: the disk is full' >&2\nexit 1\n")
-    assert "the disk is full" in one.play("backup.yml", code=2)
-    script.unlink()
+    assert len(snapshots(App.at(one.env))) == 2
+    (one.app / "restic.env").rename(one.env / "restic.env")
+    assert "no restic.env with" in one.play("backup.yml", code=2)
+    (one.env / "restic.env").rename(one.app / "restic.env")
+    (one.app / "backup.sh").rename(one.env / "backup.sh")
+    assert "has no backup.sh, so nothing backs it up" in one.play("backup.yml", changes=False)
+    (one.env / "backup.sh").rename(one.app / "backup.sh")
+
+
+def test_update_whose_setup_fails_is_taken_back(one):
+    """The new version loads, so it comes in; a step of its setup.sh then fails."""
+    step = one.template / "template/lib/setup_admin.py"
+    step.write_text('raise SystemExit("admin      FAILED: no such role")\n')
+    release(one.template, "v1.1.0")
+    before = files(one.app)
+    output = one.play("update.yml", code=2)
+    assert "no such role" in output
+    assert "the update was taken back" in output
+    after = files(one.app)
+    changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    assert not [name for name in changed if not name.startswith("log/") and "__pycache__" not in name]
+    assert git("status", "--porcelain", cwd=one.app) == ""
