@@ -154,22 +154,36 @@ def fails(app):
     return done.returncode == 1 and "the packages are those of before" in done.stdout
 
 
-POINTS = {
-    "snapshot": lambda app, trinket: (app.env / ".new-snapshot/lib").exists(),
-    "download": lambda app, trinket: (app.env / ".before-upgrade").exists(),
-    "old package goes": lambda app, trinket: not (trinket / "__init__.py").exists(),
-    "new package comes": lambda app, trinket: (trinket / "part100.py").exists(),
-    "done": lambda app, trinket: (runs(app)[-1] / "succeeded").exists(),
-}
+# moments of an upgrade in the order in which they come: a file or folder that is there then, below one of its places
+POINTS = [
+    ("record", "."),
+    ("record", "requirements-before.txt"),
+    ("env", ".new-snapshot/lib"),
+    ("env", ".before-upgrade"),
+    ("record", "output.txt"),
+    ("packages", "~rinket"),  # pip moves the old package away
+    ("packages", "trinket/part100.py"),
+    ("packages", "trinket-2.dist-info"),
+    ("record", "requirements-after.txt"),
+    ("record", "succeeded"),
+    ("env", ".old-snapshot"),
+]
 
 
-@pytest.mark.parametrize("point", POINTS)
-def test_killed_upgrade_is_made_good_by_the_next(app, index, trinket, point):
-    before = packages(app)
+@pytest.mark.parametrize(("place", "path"), POINTS)
+def test_killed_upgrade_is_made_good_by_the_next(app, index, trinket, place, path):
+    before, old = packages(app), runs(app)
     big_wheel(index)
-    stop_when(lambda: POINTS[point](app, trinket), app)
-    if point == "done" and not (app.env / ".before-upgrade").exists():  # a moment too late
-        before = before.replace("trinket==1", "trinket==2")
+
+    def reached():
+        record = next(iter(runs(app)[len(old) :]), app.dir / "no record yet")
+        return ({"record": record, "env": app.env, "packages": trinket.parent}[place] / path).exists()
+
+    stop_when(reached, app)
+    if not (app.env / ".before-upgrade").exists():  # nothing to take back: it had not begun, or was complete
+        now = packages(app)
+        assert now in (before, before.replace("trinket==1", "trinket==2"))
+        before = now
     assert fails(app)
     assert packages(app) == before
     assert not leftovers(app)
