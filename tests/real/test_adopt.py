@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -52,14 +51,6 @@ print(json.dumps({
     "logging": [logging.getLevelName(root.level), *sorted(str(handler) for handler in root.handlers)],
 }, default=str))
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def copier_command():
-    """Let adopt.py and update.sh find the Copier of the tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COPIER", str(Path(sys.executable).with_name("copier")))
-        yield
 
 
 @pytest.fixture(scope="module")

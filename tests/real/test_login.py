@@ -38,7 +38,7 @@ def test_many_pages_at_once(app_of, kind, database):
     """As a browser does, which loads a page's files at once, and as some users do."""
     with app_of(kind, database).serve() as web, ThreadPoolExecutor(8) as users:
         web.login(*ADMIN)
-        paths = ["/", "/users/"] * 60
+        paths = ["/", "/users/"] * 30
         found = list(users.map(lambda path: web.get(path), paths))
     assert {page.status for page in found} == {200}
     assert not [page.url for page in found if ADMIN[0] not in page.text]

@@ -7,7 +7,6 @@ import shutil
 import signal
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,6 @@ from real.web import Web
 
 SERVERS = {"web", "luigid", "datasync", "filemon"}
 RESTART = {"luigid": "/luigi/restart-scheduler", "datasync": "/datasync/restart"}
-COPIER = str(Path(sys.executable).with_name("copier"))
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +74,7 @@ def logged_in(app):
 
 def check(app, *command):
     """Run check.sh as the service user, and return {check: (status, text)}."""
-    done = app.run(*(command or by(SERVICE_USER)), "./check.sh", "--json", check=False, COPIER=COPIER)
+    done = app.run(*(command or by(SERVICE_USER)), "./check.sh", "--json", check=False)
     return {line["check"]: (line["status"], line["text"]) for line in json.loads(done.stdout)}
 
 
@@ -182,7 +180,7 @@ def test_cron_and_own_supervisor(shop):
 @pytest.fixture(scope="module")
 def units(shop):
     """The shop, after an update that has turned it over to systemd."""
-    shop.run("./update.sh", "--data", "services=systemd", COPIER=COPIER)
+    shop.run("./update.sh", "--data", "services=systemd")
     return shop
 
 

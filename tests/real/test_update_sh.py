@@ -6,9 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import copier
 import pytest
@@ -32,14 +30,6 @@ sys.argv[0] = "lib/update.py"
 sys.addaudithook(count)
 runpy.run_path("lib/update.py", run_name="__main__")
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def copier_command():
-    """Let update.sh find the Copier of the tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COPIER", str(Path(sys.executable).with_name("copier")))
-        yield
 
 
 @pytest.fixture(scope="module")
