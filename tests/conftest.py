@@ -1,11 +1,15 @@
 """Fixtures that every test shares: the template as a tagged release, and how to render it."""
 
 import os
+import shutil
 from pathlib import Path
 
 import copier
+import jinja2
+import plumbum
 import pytest
-from support import questions, release_work_tree
+from support import ANSWERS, files, git, questions, release_work_tree
+from versions import NOW, commit, make_history, write_data
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -13,9 +17,11 @@ def isolated(tmp_path_factory):
     """Keep the configuration of git and Copier on this machine out of the tests."""
     home = tmp_path_factory.mktemp("home")
     (home / "copier.yml").write_text("{}\n")
+    # without what only costs time: sample hooks in each clone, and a look for garbage at each commit
+    (home / "gitconfig").write_text("[init]\ntemplateDir =\n[maintenance]\nauto = false\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(home))
-        patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+        patch.setenv("GIT_CONFIG_GLOBAL", str(home / "gitconfig"))
         patch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
         patch.setenv("COPIER_SETTINGS_PATH", str(home / "copier.yml"))
         for role in ("AUTHOR", "COMMITTER"):
@@ -25,6 +31,28 @@ def isolated(tmp_path_factory):
             patch.delenv(name, raising=False)
         # where a machine sets it, each process would compile all of its modules anew
         patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+        # Copier's git gets the environment that plumbum saw when it was imported
+        with plumbum.local.env():
+            plumbum.local.env.clear()
+            plumbum.local.env.update(os.environ)
+            yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once():
+    """Let Jinja compile each text once in a session; Copier does it anew in each copy, for half of its time."""
+    compiled, compile_anew = {}, jinja2.Environment.compile
+
+    def compile_once(self, source, name=None, filename=None, raw=False, defer_init=False):
+        # Jinja has one lexer for all environments of the same syntax
+        key = type(self), id(self.lexer), frozenset(self.extensions), source, name, raw, defer_init
+        self.preprocess(source, name, filename)  # there Copier's extension forgets the last `yield`
+        if key not in compiled:
+            compiled[key] = compile_anew(self, source, name, filename, raw, defer_init)
+        return compiled[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jinja2.Environment, "compile", compile_once)
         yield
 
 
@@ -49,3 +77,45 @@ def render(template):
         return Path(folder)
 
     return render
+
+
+@pytest.fixture(scope="session")
+def history(template, tmp_path_factory):
+    """The template's repository with all its versions."""
+    return make_history(template, tmp_path_factory.mktemp("history"))
+
+
+@pytest.fixture(scope="session")
+def rendered(history, tmp_path_factory):
+    """A function that gives an app dir of a version and a set of answers, rendered once and committed."""
+    made = {}
+
+    def rendered(version, number):
+        if (version, number) not in made:
+            app = tmp_path_factory.mktemp("rendered") / "poser/app"
+            answers = {"app_name": "poser"} | ANSWERS[number]
+            copier.run_copy(str(history), app, data=answers, defaults=True, quiet=True, vcs_ref=version)
+            git("init", "--quiet", cwd=app)
+            commit(app)
+            made[version, number] = app
+        return made[version, number]
+
+    return rendered
+
+
+@pytest.fixture(scope="session")
+def fresh(rendered):
+    """A function that gives the files of a fresh copy of the newest version, with a set of answers."""
+    return lambda number: files(rendered(NOW, number))
+
+
+@pytest.fixture
+def place(rendered, tmp_path):
+    """A function that gives an app dir of its own, with what a user and the app wrote: (app dir, their files)."""
+
+    def place(version, number=0):
+        app = tmp_path / "poser/app"
+        shutil.copytree(rendered(version, number), app)
+        return app, write_data(app)
+
+    return place

@@ -7,6 +7,17 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parent.parent
+# sets of answers that together use every part and every choice
+ANSWERS = [
+    {},
+    {"framework": "wutta"},
+    {"app_package": "poser", "web_api": True, "datasync": True, "filemon": True, "send_mail": True},
+    {"reverse_proxy": "https", "url_prefix": "/shop", "sessions": "redis", "offline_assets": False},
+    {"services": "systemd", "service_user": "poser", "datasync": True, "filemon": True, "reverse_proxy": "http"},
+    {"batch_types": [], "export_types": [], "overnight": [], "services": "none"},
+    dict.fromkeys(("batches", "exports", "uploads", "luigi", "work", "offline_assets"), False),
+    {"framework": "wutta", "batches": False, "luigi": False, "work": False, "sessions": "database"},
+]
 
 
 class YamlWithIncludes(yaml.SafeLoader):

@@ -7,8 +7,7 @@ import sys
 
 import pytest
 import yaml
-from support import ROOT
-from test_render import ANSWERS
+from support import ANSWERS, ROOT
 
 
 @pytest.fixture(scope="module", params=ANSWERS, ids=range(len(ANSWERS)))

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from support import files, questions
+from support import ANSWERS, files, questions
 
 MANUAL = {
     "data": ["batches", "exports", "templates", "upgrades", "uploads"],
@@ -14,16 +14,6 @@ MANUAL = {
     "work": ["csv", "generated-projects", "user-files"],
     ".": ["data", "log", "luigi", "luigitasks", "sessions", "work"],
 }
-ANSWERS = [
-    {},
-    {"framework": "wutta"},
-    {"app_package": "poser", "web_api": True, "datasync": True, "filemon": True, "send_mail": True},
-    {"reverse_proxy": "https", "url_prefix": "/shop", "sessions": "redis", "offline_assets": False},
-    {"services": "systemd", "service_user": "poser", "datasync": True, "filemon": True, "reverse_proxy": "http"},
-    {"batch_types": [], "export_types": [], "overnight": [], "services": "none"},
-    dict.fromkeys(("batches", "exports", "uploads", "luigi", "work", "offline_assets"), False),
-    {"framework": "wutta", "batches": False, "luigi": False, "work": False, "sessions": "database"},
-]
 
 
 def folders(app):

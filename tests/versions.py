@@ -1,15 +1,18 @@
-"""Earlier versions of the template, made from the work tree, for tests of `copier update`.
+"""Earlier versions of the template, made from the work tree, and app dirs of them, for tests of `copier update`.
 
 A clean clone has no tags, and must not need any.  Each version is the work tree with some
 changes taken back, of the kinds that real releases make: a question, a folder or a file that
 came, went or got another name, and lines that changed in config, scripts and README.
 """
 
+import os
 import shutil
 
-from support import git, release
+import copier
+from support import files, git, release
 
 NOW = "v1.0.0"
+MARKER = b"\n<<<<<<< before updating\n"
 
 
 def replace(repo, name, old, new):
@@ -73,3 +76,37 @@ def make_history(source, repo):
         release(repo, tag)
     git("gc", "--quiet", cwd=repo)  # Copier clones it five times for an update, which is faster packed
     return repo
+
+
+def commit(app):
+    """Commit all that git does not ignore."""
+    git("add", "--all", cwd=app)
+    git("commit", "--quiet", "--allow-empty", "--message", "State", cwd=app)
+
+
+def write_data(app):
+    """Write a file next to each placeholder, with a name that is not UTF-8, secrets, and what Luigi leaves."""
+    paths = [path.with_name(os.fsdecode(b"made by th\xe9 app")) for path in app.rglob(".gitkeep")]
+    paths += [app / "secrets.conf", app / "luigi/2026/01/31/task", app / "data/poser.sqlite"]
+    for number, path in enumerate(paths):
+        if (app / "luigi").exists() or "luigi" not in path.parts:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"\x00\xff%d" % number)
+    (app / "secrets.conf").chmod(0o600)
+    written = {str(path.relative_to(app)) for path in paths}
+    return {name: found for name, found in files(app).items() if name in written}
+
+
+def update(app, version=NOW, **answers):
+    """Update an app dir as Copier's API does it, never with `unsafe`."""
+    copier.run_update(str(app), data=answers, defaults=True, overwrite=True, quiet=True, vcs_ref=version)
+
+
+def without(found, *others):
+    """Return those files that are not in one of the others."""
+    return {name: value for name, value in found.items() if not any(name in other for other in others)}
+
+
+def conflicted(app):
+    """Return the names of the files that hold conflict markers."""
+    return [name for name, (_, data) in files(app).items() if MARKER in b"\n" + data]
