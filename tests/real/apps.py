@@ -207,7 +207,7 @@ def shared_env(folder, python, requirements):
 
 def copy_env(source, folder):
     """Copy an env to a folder: by hard links, but for the scripts, which hold its path."""
-    shutil.copytree(source, folder, symlinks=True, copy_function=os.link, dirs_exist_ok=True)
+    subprocess.run(["cp", "--archive", "--link", f"{source}/.", folder], check=True)
     shutil.rmtree(folder / "bin")
     shutil.copytree(source / "bin", folder / "bin", symlinks=True)
     for path in (folder / "bin").iterdir():

@@ -310,7 +310,8 @@ def test_killed_backup_is_made_good_by_the_next(on_postgresql):
         time.sleep(whole * (point + 0.5) / 10)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        assert on_postgresql.run("./backup.sh", "--quiet").stdout == ""
+        if point % 2:  # two killed runs, and a whole one
+            assert on_postgresql.run("./backup.sh", "--quiet").stdout == ""
     dumps = {run_of(dump) for dump in snapshots(on_postgresql, "database")}
     assert {run_of(snapshot) for snapshot in snapshots(on_postgresql)} == dumps
     (on_postgresql.dir / "data/batches/neworder/noise").unlink()

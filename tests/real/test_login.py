@@ -27,18 +27,15 @@ def test_admin_logs_in(app_of, kind, database, python):
         assert users.status == 200
         assert users.url.endswith("/users/")
         assert ADMIN[0] in users.text
+        many_pages_at_once(web)
     assert [path for path in app.dir.glob("sessions/data/**/*") if path.suffix == ".cache"]
     assert list(app.dir.glob("sessions/lock/**/*.lock"))
     assert (app.dir / "log/web.log").stat().st_size
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-def test_many_pages_at_once(app_of, kind, database):
-    """As a browser does, which loads a page's files at once, and as some users do."""
-    with app_of(kind, database).serve() as web, ThreadPoolExecutor(8) as users:
-        web.login(*ADMIN)
-        paths = ["/", "/users/"] * 30
-        found = list(users.map(lambda path: web.get(path), paths))
+def many_pages_at_once(web):
+    """Ask for pages as a browser does, which loads a page's files at once, and as some users do."""
+    with ThreadPoolExecutor(8) as users:
+        found = list(users.map(web.get, ["/", "/users/"] * 30))
     assert {page.status for page in found} == {200}
     assert not [page.url for page in found if ADMIN[0] not in page.text]

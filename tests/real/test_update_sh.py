@@ -85,8 +85,22 @@ def made(versions, tmp_path_factory):
 @pytest.fixture
 def app(made):
     """The app, with all that an earlier test did to its app dir undone."""
+    return put_back(made, "before")
+
+
+@pytest.fixture
+def updated(made):
+    """The app as it is after an update, which is run once."""
+    if not (made.env / "after").exists():
+        put_back(made, "before").run("./update.sh")
+        shutil.copytree(made.dir, made.env / "after", symlinks=True)
+    return put_back(made, "after")
+
+
+def put_back(made, name):
+    """Make the app dir what a copy of it in the env is, and return its app."""
     shutil.rmtree(made.dir)
-    shutil.copytree(made.env / "before", made.dir, symlinks=True)
+    shutil.copytree(made.env / name, made.dir, symlinks=True)
     return made
 
 
@@ -159,24 +173,22 @@ def test_update_brings_the_new_version_and_the_app_runs(kind, versions, made, tm
         assert ADMIN[0] in web.login(*ADMIN).text
 
 
-def test_second_update_has_nothing_to_do(app):
-    app.run("./update.sh")
-    before, head = tracked(app), git("rev-parse", "HEAD", cwd=app.dir)
-    assert app.run("./update.sh", "--quiet").stdout == ""
-    assert "nothing to do" in app.run("./update.sh").stdout
-    assert (tracked(app), git("rev-parse", "HEAD", cwd=app.dir)) == (before, head)
-    assert is_new(app)
+def test_second_update_has_nothing_to_do(updated):
+    before, head = tracked(updated), git("rev-parse", "HEAD", cwd=updated.dir)
+    assert updated.run("./update.sh", "--quiet").stdout == ""
+    assert "nothing to do" in updated.run("./update.sh").stdout
+    assert (tracked(updated), git("rev-parse", "HEAD", cwd=updated.dir)) == (before, head)
+    assert is_new(updated)
 
 
-def test_update_equals_a_fresh_copy(app, versions, tmp_path):
-    app.run("./update.sh")
-    answers = {"app_name": "poser", "framework": "wutta", "web_port": str(app.port)}
+def test_update_equals_a_fresh_copy(updated, versions, tmp_path):
+    answers = {"app_name": "poser", "framework": "wutta", "web_port": str(updated.port)}
     answers["web_api_port"] = "9081"
     copier.run_copy(str(versions), tmp_path / "app", data=answers, defaults=True, quiet=True)
     fresh = {name: data for name, (_, data) in files(tmp_path / "app").items()}
-    ours = {name: data for name, (_, data) in files(app.dir).items() if name in fresh}
+    ours = {name: data for name, (_, data) in files(updated.dir).items() if name in fresh}
     assert ours == fresh
-    assert sorted(git("ls-files", cwd=app.dir).split()) == sorted(
+    assert sorted(git("ls-files", cwd=updated.dir).split()) == sorted(
         name for name in fresh if not name.startswith(("data/", "log/", "sessions/", "work/", "luigi/log/"))
     )
 
@@ -266,11 +278,10 @@ def test_undo_takes_it_back_and_keeps_later_edits_and_modes(app):
     assert is_new(app)
 
 
-def test_downgrade_is_refused(app):
-    app.run("./update.sh")
-    before = tracked(app)
-    assert "Downgrades are not supported" in refused(app, "--vcs-ref", "v1.0.0")
-    assert tracked(app) == before
+def test_downgrade_is_refused(updated):
+    before = tracked(updated)
+    assert "Downgrades are not supported" in refused(updated, "--vcs-ref", "v1.0.0")
+    assert tracked(updated) == before
 
 
 def test_part_goes_off_and_on_and_its_files_stay(app):
@@ -455,13 +466,12 @@ def test_moved_app_dir(app, tmp_path):
         moved.env.rename(app.env)
 
 
-def test_check_update_of_copier_tells(app):
-    command = [os.environ["COPIER"], "check-update", "--output-format", "json", app.dir]
-    done = app.run(*command)
+def test_check_update_of_copier_tells(made, updated):
+    command = [os.environ["COPIER"], "check-update", "--output-format", "json", made.dir]
+    done = put_back(made, "before").run(*command)
     assert '"update_available": true' in done.stdout
     assert "1.1.0" in done.stdout
-    app.run("./update.sh")
-    assert '"update_available": false' in app.run(*command).stdout
+    assert '"update_available": false' in put_back(made, "after").run(*command).stdout
 
 
 def test_failing_setup_is_told(app):
