@@ -34,8 +34,8 @@ def tests(session):
         return
     session.run("pytest", "--numprocesses=2", "--ignore=tests/matrix", "--ignore=tests/real", env=in_memory())
     session.run("pytest", "--numprocesses=2", "tests/matrix", env=in_memory())
-    # the tests of one file share their apps, so they stay on one worker; more of them than processors, as some wait
-    session.run("pytest", "--numprocesses=4", "--dist=loadfile", "--no-loadscope-reorder", "tests/real")
+    # the tests of one file share their apps, so they stay on one worker; one more than processors, as some wait
+    session.run("pytest", "--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder", "tests/real")
 
 
 @nox.session

@@ -24,12 +24,10 @@ MUST_BE_THERE = {
 }
 
 
-@pytest.mark.parametrize(
-    ("kind", "database", "least"),
-    [("tailbone", "sqlite", 120), ("tailbone", "postgresql", 120), ("wuttaweb", "sqlite", 20)],
-)
-def test_every_entry_answers(app_of, kind, database, least):
-    with app_of(kind, database).serve() as web:
+# on PostgreSQL, `nox -s apps` walks them
+@pytest.mark.parametrize(("kind", "least"), [("tailbone", 120), ("wuttaweb", 20)])
+def test_every_entry_answers(app_of, kind, least):
+    with app_of(kind).serve() as web:
         web.login(*ADMIN)
         web.become_root()
         found = walk(web)
