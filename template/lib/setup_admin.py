@@ -3,9 +3,10 @@
 import getpass
 import os
 import secrets
+import socket
 import sys
 
-from appdir import load_config, say, say_kept, stop_at_preview
+from appdir import fail, load_config, say, say_kept, stop_at_preview
 
 STEP = "admin"
 
@@ -46,4 +47,7 @@ def main():
         say(STEP, f"user admin made, with password {shown} - shown only now")
 
 
-main()
+try:
+    main()
+except socket.gaierror:  # Rattail notes this machine's address with each change of its tables
+    fail(STEP, f"this machine does not find its own name; add a line to /etc/hosts: 127.0.1.1 {socket.gethostname()}")

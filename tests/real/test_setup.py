@@ -11,6 +11,7 @@ import time
 
 import pytest
 from real.apps import ADMIN, KINDS, make_app
+from real.conftest import require
 from support import files, git
 
 
@@ -95,6 +96,20 @@ def test_goes_on_after_a_step_that_was_cut_off(fresh, step):
     script.write_text(text)
     assert "Ready" in fresh.setup()
     assert git("status", "--porcelain", cwd=fresh.dir) == ""
+
+
+def test_machine_that_does_not_find_its_own_name(render, tmp_path):
+    """On which Rattail can change nothing."""
+    require(os.getuid() == 0, "root, to give a process another host name", "sudo")
+    app = make_app(render, tmp_path / "poser", **KINDS["tailbone"], offline_assets=False)
+    renamed = ["unshare", "--uts", "sh", "-c", "hostname no-such-name && ./setup.sh --quiet"]
+    done = app.run(*renamed, check=False)
+    assert done.returncode == 1
+    last = done.stdout.splitlines()[-1]
+    assert last == (
+        "admin      FAILED: this machine does not find its own name; add a line to /etc/hosts: 127.0.1.1 no-such-name"
+    )
+    assert "user admin made" in app.setup()
 
 
 def test_killed_setup_runs_again(fresh):
