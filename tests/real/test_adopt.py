@@ -17,7 +17,7 @@ from support import files, git, release
 USER = ("fred", "fred-Passw0rd")
 PASSWORD = "shop-pass-1"  # of PostgreSQL; upstream's install commands take no character that a URL must encode
 SECRET = "lite%%ral-secret"
-PACKAGES = {"rattail": ["tailbone-theo", "psycopg2-binary"], "wutta": ["wutta-demo", "WuttaWeb", "psycopg[binary]"]}
+PACKAGES = {"rattail": ["Tailbone"], "wutta": ["wutta-demo", "WuttaWeb", "psycopg[binary]"]}
 
 MAKE_TABLES = """
 import importlib, sys
@@ -113,14 +113,6 @@ def install(app, url, command, prompts):
 # each peer makes an app dir with a user, and returns its database URL
 
 
-def theo(app, postgresql):
-    """Rattail's install handler."""
-    url = postgresql("theo")
-    install(app, url, ["theo", "-n", "install"], ["", "", *USER, USER[1], USER[0]])
-    edit(app.dir / "web.conf", use=("egg:tailbone_theo", "egg:Tailbone"))  # Theo 0.2.4 has no page that works
-    return f"postgresql+psycopg2://shop_theo:{PASSWORD}@{url.netloc}/theo"
-
-
 def wutta_demo(app, postgresql):
     """WuttJamaican's install handler."""
     url = postgresql("wuttademo")
@@ -167,7 +159,7 @@ def by_hand(app, postgresql):
     return f"sqlite:///{app.dir}/data/x.db"
 
 
-PEERS = {theo: "rattail", make_config: "rattail", wutta_demo: "wutta", by_hand: "wutta"}
+PEERS = {make_config: "rattail", wutta_demo: "wutta", by_hand: "wutta"}
 
 
 def edit_configs(app, framework):
@@ -314,7 +306,7 @@ def test_app_runs_on_as_it_was(peers, versions, peer):
         assert USER[0] in web.get("/").text  # who was logged in is so still
         assert USER[0] in type(web)(web.base).login(*USER).text
     assert "under the template" in adopt(app, versions, "--apply").stdout
-    if peer in (theo, by_hand):  # one of each framework: later versions merge with what was adopted
+    if peer in (make_config, by_hand):  # one of each framework: later versions merge with what was adopted
         app.run("./update.sh")
         for name, value in {f"{framework}.conf": "require = %(here)s/secrets.conf", "web.conf": "_name = de"}.items():
             assert "New in 1.1.0" in (app.dir / name).read_text()
