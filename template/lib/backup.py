@@ -62,6 +62,10 @@ def main():
 def run(options):
     """Take a backup, forget old ones, check the repository, and return a line about it."""
     read_environment()
+    local = local_repository()
+    if options.init and local and not (local / "config").exists():
+        make_repository(local)
+    become_owner("data")
     open_repository(options.init)
     tag = f"run-{NOW:%Y%m%dT%H%M%S}-{os.getpid()}"
     STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -117,18 +121,20 @@ def restic(*args):
     return done.stdout
 
 
+def local_repository():
+    """Return the path of the repository, or None if it is not on this machine."""
+    local = re.fullmatch("(?:local:)?([./].*)", os.environ.get("RESTIC_REPOSITORY", ""))
+    path = (APPDIR / local[1]).resolve() if local else None
+    if path and path.is_relative_to(APPDIR.parent.resolve()):
+        raise Failed(f"the repository {path} is inside the env, and would be lost with it; name another folder")
+    return path
+
+
 def open_repository(init):
-    """Make sure that the repository can be opened, and nobody is at work in it; `init` makes it, if there is none.
+    """Make sure that the repository can be opened, and nobody is at work in it; `init` makes one that is elsewhere.
 
     Locks go that a killed run left: those that restic itself knows to be of nobody.
     """
-    local = re.fullmatch("(?:local:)?([./].*)", os.environ.get("RESTIC_REPOSITORY", ""))
-    path = local and (APPDIR / local[1]).resolve()
-    if path and path.is_relative_to(APPDIR.parent.resolve()):
-        raise Failed(f"the repository {path} is inside the env, and would be lost with it; name another folder")
-    if init and path and not (path / "config").exists():
-        make_repository(path)
-    become_owner("data")
     try:
         restic("unlock", "--quiet")
     except Failed as error:
@@ -156,9 +162,10 @@ def make_repository(path):
     draft = path.with_name(f".{path.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
     restic("init", "--quiet", f"--repo={draft}")
-    owner = (APPDIR / "data").stat()
-    for made in (draft, *draft.rglob("*")) if os.geteuid() == 0 else ():
-        os.chown(made, owner.st_uid, owner.st_gid)
+    if os.geteuid() == 0:
+        owner = (APPDIR / "data").stat()
+        for made in (draft, *draft.rglob("*")):
+            os.chown(made, owner.st_uid, owner.st_gid)
     draft.rename(path)
 
 
