@@ -85,23 +85,23 @@ def made(versions, tmp_path_factory):
 @pytest.fixture
 def app(made):
     """The app, with all that an earlier test did to its app dir undone."""
-    return put_back(made, "before")
+    return put_back(made, made.env / "before")
 
 
 @pytest.fixture
 def updated(made):
     """The app as it is after an update, which is run once."""
     if not (made.env / "after").exists():
-        put_back(made, "before").run("./update.sh")
+        put_back(made, made.env / "before").run("./update.sh")
         shutil.copytree(made.dir, made.env / "after", symlinks=True)
-    return put_back(made, "after")
+    return put_back(made, made.env / "after")
 
 
-def put_back(made, name):
-    """Make the app dir what a copy of it in the env is, and return its app."""
-    shutil.rmtree(made.dir)
-    shutil.copytree(made.env / name, made.dir, symlinks=True)
-    return made
+def put_back(app, copy):
+    """Make the app dir what a copy of it is, and return the app."""
+    shutil.rmtree(app.dir)
+    shutil.copytree(copy, app.dir, symlinks=True)
+    return app
 
 
 def tracked(app):
@@ -305,8 +305,7 @@ def test_killed_at_any_time_before_it_comes_in(app):
     app.run("./update.sh")
     seconds = time.monotonic() - start
     for step in range(3):
-        shutil.rmtree(app.dir)
-        shutil.copytree(app.env / "before", app.dir, symlinks=True)
+        put_back(app, app.env / "before")
         process = subprocess.Popen(
             ["./update.sh"], cwd=app.dir, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
         )
@@ -335,8 +334,7 @@ def test_killed_at_every_step_of_coming_in(app, made, tmp_path):
     app.run("./update.sh", "--continue")
     assert is_new(app)
     new = tracked(app)
-    shutil.rmtree(app.dir)
-    shutil.copytree(tmp_path / "ready", app.dir, symlinks=True)
+    put_back(app, tmp_path / "ready")
     mixed = 0
     for step in range(1, 200):
         done = app.run(python, "../dies_at.py", step, "--continue", check=False)
@@ -468,10 +466,10 @@ def test_moved_app_dir(app, tmp_path):
 
 def test_check_update_of_copier_tells(made, updated):
     command = [os.environ["COPIER"], "check-update", "--output-format", "json", made.dir]
-    done = put_back(made, "before").run(*command)
+    done = put_back(made, made.env / "before").run(*command)
     assert '"update_available": true' in done.stdout
     assert "1.1.0" in done.stdout
-    assert '"update_available": false' in put_back(made, "after").run(*command).stdout
+    assert '"update_available": false' in put_back(made, made.env / "after").run(*command).stdout
 
 
 def test_failing_setup_is_told(app):
