@@ -100,23 +100,18 @@ def python(app, code, *args):
     return done.stdout
 
 
-def install(app, url, command, prompts):
-    """Run an app's own install command, which asks for the database and more."""
-    answers = ["", "", url.hostname, url.port, url.path[1:], "shop" + url.path.replace("/", "_"), PASSWORD, *prompts]
-    done = subprocess.run(
-        [app.env / "bin" / command[0], *command[1:]], cwd=app.env, capture_output=True, text=True,
-        input="".join(f"{answer}\n" for answer in answers),
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 # each peer makes an app dir with a user, and returns its database URL
 
 
 def wutta_demo(app, postgresql):
-    """WuttJamaican's install handler."""
+    """WuttJamaican's install handler, which asks for the database and more."""
     url = postgresql("wuttademo")
-    install(app, url, ["wuttademo", "install"], ["", ""])
+    answers = ["", "", url.hostname, url.port, "wuttademo", "shop_wuttademo", PASSWORD, "", ""]
+    done = subprocess.run(
+        [app.env / "bin/wuttademo", "install"], cwd=app.env, capture_output=True, text=True,
+        input="".join(f"{answer}\n" for answer in answers),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
     python(app, MAKE_USER, app.dir / "wutta.conf", *USER)
     return f"postgresql+psycopg://shop_wuttademo:{PASSWORD}@{url.netloc}/wuttademo"
 
