@@ -1,5 +1,6 @@
 """What tests share beside fixtures: the questions, git, and a look at all files of a folder."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -33,6 +34,12 @@ def questions():
     return {
         name: entry for name, entry in entries.items() if not name.startswith("_") and entry.get("when") is not False
     }
+
+
+def framework_of(entry):
+    """Return the framework that alone has what a question of copier.yml asks for, or None."""
+    found = re.search(r"framework == '(\w+)'", str(entry.get("when", "")))
+    return found and found[1]
 
 
 def git(*args, cwd):

@@ -3,7 +3,7 @@
 import os
 import re
 
-from support import ROOT, questions
+from support import ROOT, framework_of, questions
 
 README = (ROOT / "README.md").read_text()
 
@@ -13,8 +13,7 @@ def table():
     rows = ["| question | what it asks | choices | only with |", "| --- | --- | --- | --- |"]
     for name, entry in questions().items():
         choices = ", ".join(map(str, entry.get("choices", [])))
-        framework = re.search(r"framework == '(\w+)'", str(entry.get("when", "")))
-        only = framework[1] if framework else "a proxy" if "when" in entry else ""
+        only = framework_of(entry) or ("a proxy" if "when" in entry else "")
         rows.append(f"| `{name}` | {entry['help']} | {choices} | {only} |")
     return "\n".join(rows).replace("|  |", "| |").replace("|  |", "| |")
 

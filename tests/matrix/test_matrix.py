@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from support import ANSWERS, files, git, questions
+from support import ANSWERS, files, framework_of, git, questions
 from versions import NOW, VERSIONS, commit, conflicted, update, without
 
 # what goes off and on again, as (question, off, on); None is the answer of before
@@ -15,8 +15,8 @@ PARTS += [
     for choice in entry.get("choices", [])[1:]
     if name != "framework"
 ]
-RATTAIL_ONLY = {name for name, entry in questions().items() if "rattail" in str(entry.get("when"))}
-PARTS = [(number, *part) for number in (0, 1) for part in PARTS if number == 0 or part[0] not in RATTAIL_ONLY]
+# each with the number of a set of answers for Rattail, and of one for Wutta if that has it
+PARTS = [(n, *part) for n in (0, 1) for part in PARTS if n == 0 or framework_of(questions()[part[0]]) != "rattail"]
 
 
 # each kind of edit takes the app dir and returns the files that must be in it, so, after the update
