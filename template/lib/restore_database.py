@@ -58,12 +58,14 @@ def mark(engine, token):
     where = engine.url.render_as_string()
     try:
         with engine.begin() as connection:
-            tables = sa.inspect(connection).get_table_names()
-            if MARK.name in tables and connection.execute(sa.select(MARK.c.token)).scalar() == token:
+            tables = set(sa.inspect(connection).get_table_names())
+            found = connection.execute(sa.select(MARK.c.token)).scalar() if MARK.name in tables else None
+            if found == token:
                 return
-            if tables:
+            # MySQL keeps the table of a run that was cut off before it wrote its token
+            if found or tables - {MARK.name}:
                 fail(STEP, f"{where} holds tables, and nothing is ever overwritten; make an empty one, see --help")
-            MARK.create(connection)
+            MARK.create(connection, checkfirst=True)
             connection.execute(MARK.insert().values(token=token))
     except sa.exc.SQLAlchemyError as error:
         why = reason(str(getattr(error, "orig", None) or error))

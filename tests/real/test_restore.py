@@ -347,9 +347,9 @@ def mariadb(tmp_path_factory):
         subprocess.run(install, check=True, capture_output=True)
         server = ["mariadbd", *user, f"--socket={name}/socket", f"--port={port}", "--bind-address=127.0.0.1"]
 
-        def make_database(database):
+        def make_database(database, more="select 1"):
             user = """poser@'%' identified by 'p@ss/w%r"\\\\#4'"""
-            sql = f"create database {database}; grant all on {database}.* to {user}"
+            sql = f"create database {database}; grant all on {database}.* to {user}; use {database}; {more}"
             client = ["mariadb", "--no-defaults", "--user=root", f"--socket={name}/socket", "-e", sql]
             subprocess.run(client, check=True, capture_output=True)
             return f'mysql+pymysql://poser:p@ss/w%r"\\#4@127.0.0.1:{port}/{database}'
@@ -372,7 +372,8 @@ def test_mariadb(render, mariadb, tmp_path):
     load = [app.env / "bin/python", "-W", "ignore", "lib/restore_database.py", plan]
     assert "holds tables" in app.run(*load, check=False, **variables(app)).stdout
     there = records(app)
-    environment = variables(app) | {"DATABASE_URL": mariadb("elsewhere")}
+    cut_off_at_once = "create table appdir_restore (token varchar(64))"
+    environment = variables(app) | {"DATABASE_URL": mariadb("elsewhere", cut_off_at_once)}
     for delay in (0.4, 0.6, 0.8, 1.0):
         process = subprocess.Popen(
             list(map(str, load)), cwd=app.dir, env=os.environ | environment, start_new_session=True
