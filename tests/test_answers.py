@@ -1,11 +1,17 @@
 """Bad answers are refused by name with nothing written; odd but good ones come out right."""
 
 import configparser
+import contextlib
+import re
 import subprocess
 import sys
 
+import copier
+import pexpect
 import pytest
-from support import files, questions
+import yaml
+from copier.errors import UserMessageError
+from support import files, framework_of, questions
 
 NAMES = [
     "two words",
@@ -95,6 +101,8 @@ BAD = {
 }
 BAD |= {name: ["maybe", "flase", ""] for name, entry in questions().items() if entry["type"] == "bool"}
 CASES = [(name, value) for name, values in BAD.items() for value in values]
+LACKS = {name for name, entry in questions().items() if framework_of(entry) == "rattail" and entry["type"] == "bool"}
+TYPED_IN = {name for name, entry in questions().items() if "validator" in entry} - LACKS
 TITLE = "100% $(id) \"q\" 's' `id` {{ x }} # ; = ünï \\n"
 
 
@@ -105,6 +113,19 @@ def copy(template, folder, *answers):
     return subprocess.run(command, capture_output=True, text=True)
 
 
+@contextlib.contextmanager
+def on_a_terminal(render, template, folder, ask, **answers):
+    """Give `copier copy` at a terminal that asks one question alone; when the `with` ends, so does the command."""
+    rendered = render(folder.with_name("answered"), app_name="poser") / ".copier-answers.yml"
+    data = {name: answer for name, answer in yaml.safe_load(rendered.read_text()).items() if name in questions()}
+    data_file = folder.with_name("answers.yml")
+    data_file.write_text(yaml.safe_dump({name: data[name] for name in data.keys() - {ask}} | answers))
+    command = ["-m", "copier", "copy", "--data-file", str(data_file), str(template), str(folder)]
+    with pexpect.spawn(sys.executable, command, encoding="utf-8", timeout=30) as terminal:
+        yield terminal
+        terminal.expect(pexpect.EOF)
+
+
 def test_every_question_has_bad_answers():
     assert BAD.keys() == questions().keys()
     assert len(CASES) >= 60
@@ -113,24 +134,79 @@ def test_every_question_has_bad_answers():
 @pytest.mark.parametrize(("name", "value"), CASES)
 def test_bad_answer_is_refused(render, tmp_path, name, value):
     answers = {"app_name": "poser", "reverse_proxy": "https"} | {name: value}
-    with pytest.raises((ValueError, TypeError), match=name):
+    with pytest.raises(UserMessageError, match=f"'{name}: [a-z0-9].*'$"):
         render(tmp_path / "app", **answers)
     assert not (tmp_path / "app").exists()
 
 
-@pytest.mark.parametrize("part", ["exports", "uploads", "web_api", "datasync", "filemon"])
+@pytest.mark.parametrize("name", sorted(TYPED_IN))
+def test_bad_default_of_a_user_is_refused(template, tmp_path, name):
+    defaults = {"app_name": "poser", "reverse_proxy": "https", name: BAD[name][0]}
+    with pytest.raises(ValueError, match=f"for question '{name}': "):
+        copier.run_copy(str(template), tmp_path / "app", user_defaults=defaults, defaults=True, quiet=True)
+    assert not (tmp_path / "app").exists()
+
+
+def test_bad_answer_at_a_terminal_is_asked_for_again(render, template, tmp_path):
+    with on_a_terminal(render, template, tmp_path / "app", "web_port") as terminal:
+        terminal.expect("Port on which the web app listens")
+        terminal.send("1\r")  # behind the default: 90801
+        terminal.expect("use a port from 1024 to 65535")
+        terminal.send("\x7f\x7f2\r")  # two backspaces
+        terminal.expect("The app dir is ready")
+    assert b"web_port: '9082'" in files(tmp_path / "app")[".copier-answers.yml"][1]
+
+
+@pytest.mark.parametrize("part", sorted(LACKS))
+def test_part_is_refused_when_the_other_framework_is_typed_in(render, template, tmp_path, part):
+    others = dict.fromkeys(LACKS, False)
+    with on_a_terminal(render, template, tmp_path / "app", "framework", **others | {part: True}) as terminal:
+        terminal.expect("Framework on which")
+        terminal.send("\x1b[B\r")  # down, to wutta
+        terminal.expect(f"'{part}': only rattail has this")
+    assert not (tmp_path / "app").exists()
+
+
+@pytest.mark.parametrize("value", [None, ["a"], {"a": "b"}])
+def test_text_is_wanted(render, tmp_path, value):
+    with pytest.raises(UserMessageError, match="'title: use text'"):
+        render(tmp_path / "app", app_name="poser", title=value)
+
+
+@pytest.mark.parametrize("part", sorted(LACKS))
 def test_part_that_the_framework_lacks_is_refused(render, tmp_path, part):
-    with pytest.raises(ValueError, match=f"{part}.*only rattail has"):
+    with pytest.raises(UserMessageError, match=f"'{part}: only rattail has"):
         render(tmp_path / "app", framework="wutta", **{part: True})
     assert not (tmp_path / "app").exists()
 
 
-@pytest.mark.parametrize("answer", ["web_port=80", "batch_types=inventory", "send_mail=flase", "time_zone=Mars"])
-def test_command_says_what_is_wrong(template, tmp_path, answer):
+@pytest.mark.parametrize(
+    "answer", ["web_port=80", "batch_types=[", "send_mail=flase", "time_zone=Mars", "framework=", "app_name="]
+)
+def test_command_says_what_is_wrong_in_one_line(template, tmp_path, answer):
     done = copy(template, tmp_path / "app", answer)
-    assert done.returncode != 0
-    assert answer.split("=")[0] in done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 1
+    assert re.search(rf"\A.*'{answer.split('=')[0]}: .*'\n\Z", done.stderr)
     assert not (tmp_path / "app").exists()
+
+
+def test_command_asks_for_a_name_that_the_env_does_not_give(template, tmp_path):
+    done = copy(template, tmp_path / "123/app")
+    assert done.returncode == 1
+    assert re.search(r"\A.*'app_name: give one, by --data app_name=NAME'\n\Z", done.stderr)
+
+
+def test_list_may_be_written_as_yaml_or_json(template, tmp_path):
+    for number, text in enumerate(["[a, b_2]", '["a","b_2"]', "[ 'a' , b_2 ]"]):
+        copy(template, tmp_path / f"app{number}", "app_name=poser", f"batch_types={text}")
+        assert (tmp_path / f"app{number}/data/batches/b_2").is_dir()
+
+
+@pytest.mark.parametrize(("name", "port"), [("web_port", "8082"), ("web_port", "9081"), ("luigi_port", "9081")])
+def test_default_ports_differ(render, tmp_path, name, port):
+    app = render(tmp_path / "app", app_name="poser", web_api=True, **{name: port})
+    ports = re.findall(r"^(?:web|luigi|web_api)_port: '(.*)'$", (app / ".copier-answers.yml").read_text(), re.MULTILINE)
+    assert len(set(ports)) == 3
 
 
 def test_every_question_is_one_calm_sentence():

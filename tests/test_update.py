@@ -58,6 +58,25 @@ def test_uncommitted_edit_is_refused(place):
     assert files(app) == before
 
 
+def test_bad_answer_is_refused(place):
+    app, _ = place("v0.3.0")
+    before = files(app)
+    with pytest.raises(copier.errors.UserMessageError, match="'web_port: use a port from 1024 to 65535'"):
+        update(app, web_port="80")
+    assert files(app) == before
+
+
+def test_answers_file_with_a_bad_answer_is_refused(place):
+    app, _ = place("v0.3.0")
+    answers = app / ".copier-answers.yml"
+    answers.write_text(answers.read_text().replace("UTC", "Mars/Phobos"))
+    commit(app)
+    before = files(app)
+    with pytest.raises(copier.errors.UserMessageError, match="'time_zone: use a name from"):
+        update(app)
+    assert files(app) == before
+
+
 def test_app_dir_without_git_is_refused(place):
     app, _ = place("v0.3.0")
     shutil.rmtree(app / ".git")

@@ -52,7 +52,7 @@ def first(repo):
     start = text.index("luigi_port:")
     (repo / "copier.yml").write_text(text[:start] + text[text.index("web_api:", start) :])
     for path in [repo / "copier.yml", *repo.glob("template/**/*.jinja")]:
-        path.write_text(path.read_text().replace("{{ luigi_port }}", "8082"))
+        path.write_text(path.read_text().replace("{{ luigi_port }}", "8082").replace(", luigi_port]", "]"))
     add_placeholder(repo, "data/imports")
     (repo / "template/noisy.conf").write_text("# Template. As cron.conf, but it tells all.\n\n[noisy]\nlevel = DEBUG\n")
     replace(repo, "template/web.conf.jinja", "pyramid.default_locale_name = en", "pyramid.default_locale_name = de")

@@ -23,6 +23,7 @@ WORK = APPDIR / ".update"
 READY = WORK / ".git/ready"  # holds two commits: where the app dir was, and where it goes
 STOPPED = WORK / ".git/stopped"  # holds the subject of the commit that waits to be mended
 SUBJECT = "Update by template"
+BEFORE_WORDS = "'dict object' has no attribute "  # how Copier says what the template says of a bad answer
 IDENTITY = {"user.name": "appdir", "user.email": "appdir@localhost"}
 
 
@@ -83,7 +84,7 @@ def copier(command, folder, options):
     done = run([shutil.which(name), command, "--quiet", "--defaults", *args, folder], APPDIR)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        fail(STEP, f"Copier could not update: {lines[-1]}")
+        fail(STEP, f"Copier could not update: {lines[-1].removeprefix(BEFORE_WORDS)}")
 
 
 def update(app, options):

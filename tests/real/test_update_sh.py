@@ -427,24 +427,31 @@ def not_set_up(app):
     return "not set up; run ./setup.sh"
 
 
-def unknown_question(app):
-    return "--data lugi: no such question"
-
-
 @pytest.mark.parametrize(
-    "place",
-    [uncommitted, without_git, in_an_env_that_git_ignores, ignored_file, not_utf8, not_set_up, unknown_question],
+    "place", [uncommitted, without_git, in_an_env_that_git_ignores, ignored_file, not_utf8, not_set_up]
 )
 def test_place_where_an_update_would_lose_is_refused(app, place):
     try:
         reason = place(app)
         before = tracked(app)
-        options = ["--data", "lugi=false"] if place is unknown_question else []
-        assert reason in refused(app, *options)
+        assert reason in refused(app)
         assert tracked(app) == before
     finally:
         shutil.rmtree(app.env / ".git", ignore_errors=True)
         (app.env / ".gitignore").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("lugi=false", "--data lugi: no such question"),
+        ("web_port=80", "Copier could not update: 'web_port: use a port from 1024 to 65535'"),
+    ],
+)
+def test_bad_answer_is_refused(app, answer, reason):
+    before = tracked(app)
+    assert reason in refused(app, "--data", answer)
+    assert tracked(app) == before
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give an app dir to another user")
