@@ -24,6 +24,15 @@ def ask_password():
 
 
 def main():
+    """Make the first admin, and say what is wrong with a machine on which Rattail can't."""
+    try:
+        make_admin()
+    except socket.gaierror:  # Rattail notes this machine's address with each change of its tables
+        name = socket.gethostname()
+        fail(STEP, f"this machine does not find its own name; add a line to /etc/hosts: 127.0.1.1 {name}")
+
+
+def make_admin():
     """Make the user admin with the administrator role, unless some user has that role."""
     app = load_config().get_app()
     auth = app.get_auth_handler()
@@ -47,7 +56,5 @@ def main():
         say(STEP, f"user admin made, with password {shown} - shown only now")
 
 
-try:
+if __name__ == "__main__":
     main()
-except socket.gaierror:  # Rattail notes this machine's address with each change of its tables
-    fail(STEP, f"this machine does not find its own name; add a line to /etc/hosts: 127.0.1.1 {socket.gethostname()}")

@@ -13,12 +13,12 @@ INSTALL = ["install", "-r", str(APPDIR / "requirements.txt")]
 def main():
     """Ask pip without network whether all is there; install only if not."""
     become_owner(".")
-    if subprocess.run([*PIP, "--version"], capture_output=True).returncode:
-        fail(STEP, f"this env has no pip; install it with: uv pip install --python {sys.executable} pip")
     offline = subprocess.run([*PIP, "--quiet", *INSTALL, "--dry-run", "--no-index"], capture_output=True)
     if not offline.returncode:
         say_kept(STEP, "all of requirements.txt is installed")
         return
+    if subprocess.run([*PIP, "--version"], capture_output=True).returncode:
+        fail(STEP, f"this env has no pip; install it with: uv pip install --python {sys.executable} pip")
     stop_at_preview(STEP, "install requirements.txt")
     say(STEP, "installing requirements.txt, which takes a minute or two")
     quiet = [] if sys.stdout.isatty() and "--quiet" not in sys.argv else ["--quiet"]
