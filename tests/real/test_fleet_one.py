@@ -63,7 +63,7 @@ def one(nothing):
     assert "Install Copier" in output
     assert not nothing.env.parent.exists()
     output = nothing.play("setup.yml", "-e", "answer_web_port=nothing", code=2)
-    assert "'web_port': use a port from 1024 to 65535" in output
+    assert "'web_port: use a port from 1024 to 65535'" in output
     assert not nothing.app.exists()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PIP_NO_INDEX", "1")
