@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 from dataclasses import dataclass, field
@@ -72,6 +73,27 @@ def running(command, log, ready, cwd=None, env=None, seconds=90):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def cut_off(command, cwd, seconds=0, reached=lambda: True, by=signal.SIGKILL, **environment):
+    """Begin a command in a folder, and some seconds after `reached()` is true send all of it a signal.
+
+    Returns what it said to stderr until its end, or None if it came to its end before.
+    """
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(
+            list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said,
+            cwd=cwd, env=os.environ | environment, start_new_session=True,
+        )  # fmt: skip
+        while process.poll() is None and not reached():
+            time.sleep(0.001)
+        time.sleep(seconds)
+        if process.poll() is not None:
+            return None
+        os.killpg(process.pid, by)
+        process.wait()
+        said.seek(0)
+        return said.read()
 
 
 def find_python(version):
@@ -185,12 +207,13 @@ def make_env(folder, python, requirements=None):
     """Make an env with pip, and the packages that a file of requirements names, if one is given."""
     uv("venv", "--quiet", "--seed", "--allow-existing", "--python", find_python(python) or python, folder)
     if requirements:
-        install(folder, requirements)
+        # compiled only where many tests copy it
+        install(folder, requirements, *["--compile-bytecode"] * (python == "3.11"))
 
 
-def install(env, requirements):
-    """Install into an env what a file of requirements names, compiled as pip does it."""
-    uv("pip", "install", "--quiet", "--compile-bytecode", "--python", env / "bin/python", "-r", requirements)
+def install(env, requirements, *options):
+    """Install into an env what a file of requirements names, with more options for uv."""
+    uv("pip", "install", "--quiet", *options, "--python", env / "bin/python", "-r", requirements)
 
 
 def shared_env(folder, python, requirements):

@@ -5,7 +5,6 @@ import fcntl
 import os
 import re
 import shutil
-import signal
 import socket
 import sqlite3
 import stat
@@ -13,7 +12,7 @@ import subprocess
 import time
 
 import pytest
-from real.apps import KINDS, make_app
+from real.apps import KINDS, cut_off, make_app
 from real.backups import repository, restic, run_of, snapshots, variables, watching
 from real.conftest import POSTGRES, require
 
@@ -300,10 +299,7 @@ def test_killed_backup_is_made_good_by_the_next(on_postgresql):
     whole = time.monotonic() - begin
     for point in range(10):
         (on_postgresql.dir / "data/batches/neworder/noise").write_bytes(os.urandom(500_000))
-        process = subprocess.Popen(["./backup.sh", "--quiet"], cwd=on_postgresql.dir, start_new_session=True)
-        time.sleep(whole * (point + 0.5) / 10)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        cut_off(["./backup.sh"], on_postgresql.dir, whole * (point + 0.5) / 10)
         if point % 2:  # two killed runs, and a whole one
             assert on_postgresql.run("./backup.sh", "--quiet").stdout == ""
     dumps = {run_of(dump) for dump in snapshots(on_postgresql, "database")}

@@ -6,13 +6,12 @@ import os
 import pty
 import re
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
 
 import pytest
-from real.apps import ADMIN, KINDS, free_port, listens, make_app, running, uv
+from real.apps import ADMIN, KINDS, cut_off, free_port, listens, make_app, running, uv
 from real.backups import SCRIPTS, records, repository, snapshots, variables, watching, writing
 from real.conftest import require
 from real.people import PYTHON, SERVICE_USER, open_folder
@@ -304,16 +303,8 @@ def test_killed_restore_goes_on(lost, trinket, postgresql, tmp_path):
     app, before, written, kept = lost
 
     def kill_at(name, delay):
-        process = subprocess.Popen(
-            ["sh", "-euc", commands(app)], cwd=tmp_path, env=os.environ | FAST | kept, start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        while process.poll() is None and not (app.env / name).exists():
-            time.sleep(0.01)
-        time.sleep(delay)
-        assert process.poll() is None, f"it ended before {name}"
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        said = cut_off(["sh", "-euc", commands(app)], tmp_path, delay, (app.env / name).exists, **FAST | kept)
+        assert said is not None, f"it ended before {name}"
 
     def stops():
         return run(["sh", "-euc", commands(app)], tmp_path, check=False, **kept).stdout.splitlines()[-1]
@@ -375,14 +366,8 @@ def test_mariadb(render, mariadb, tmp_path):
     cut_off_at_once = "create table appdir_restore (token varchar(64))"
     environment = variables(app) | {"DATABASE_URL": mariadb("elsewhere", cut_off_at_once)}
     for delay in (0.4, 0.6, 0.8, 1.0):
-        process = subprocess.Popen(
-            list(map(str, load)), cwd=app.dir, env=os.environ | environment, start_new_session=True
-        )
-        time.sleep(delay)
-        if process.poll() is not None:
+        if cut_off(load, app.dir, delay, **environment) is None:
             break  # it was faster
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
     else:
         app.run(*load, **environment)
     assert "/elsewhere" in (app.dir / "secrets.conf").read_text()

@@ -7,10 +7,9 @@ import select
 import shutil
 import stat
 import subprocess
-import time
 
 import pytest
-from real.apps import ADMIN, KINDS, make_app
+from real.apps import ADMIN, KINDS, cut_off, make_app
 from real.conftest import require
 from support import files, git
 
@@ -116,12 +115,7 @@ def test_machine_that_does_not_find_its_own_name(render, tmp_path):
 def test_killed_setup_runs_again(fresh):
     """Kill the whole setup at many points of time; then it must come to a good end."""
     for delay in (0.3, 0.6, 0.9, 1.2, 1.5, 1.8, 2.1, 2.4, 2.7, 3.0):
-        process = subprocess.Popen(
-            ["./setup.sh"], cwd=fresh.dir, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
-        )
-        time.sleep(delay)
-        os.killpg(process.pid, 9)
-        process.wait()
+        cut_off(["./setup.sh"], fresh.dir, delay)
     assert "Ready" in fresh.setup()
     assert "Ready" in fresh.setup()
     assert git("status", "--porcelain", cwd=fresh.dir) == ""

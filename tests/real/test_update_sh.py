@@ -1,7 +1,6 @@
 """update.sh with the real software: all of a checked update comes into the app dir, or nothing of it."""
 
 import configparser
-import contextlib
 import os
 import shutil
 import signal
@@ -10,7 +9,7 @@ import time
 
 import copier
 import pytest
-from real.apps import ADMIN, KINDS, App, make_app
+from real.apps import ADMIN, KINDS, App, cut_off, make_app
 from support import files, git, release
 
 # runs update.py, and kills it at its n-th step, or just after it has marked the update as ready to come in
@@ -306,13 +305,7 @@ def test_killed_at_any_time_before_it_comes_in(app):
     seconds = time.monotonic() - start
     for step in range(3):
         put_back(app, app.env / "before")
-        process = subprocess.Popen(
-            ["./update.sh"], cwd=app.dir, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
-        )
-        time.sleep(seconds * (step + 0.5) / 3)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        cut_off(["./update.sh"], app.dir, seconds * (step + 0.5) / 3)
         if not (app.dir / ".update/.git/ready").exists() and not is_finished(app):
             assert tracked(app) == before
         app.run("./update.sh")

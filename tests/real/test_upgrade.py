@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import os
 import re
 import signal
 import subprocess
@@ -10,7 +9,7 @@ import time
 import zipfile
 
 import pytest
-from real.apps import ADMIN, KINDS, make_app
+from real.apps import ADMIN, KINDS, cut_off, make_app
 
 
 def wheel(folder, name, version, requires=(), files=()):
@@ -125,14 +124,8 @@ def test_migration_that_fails(app, index):
 
 def stop_when(reached, app, by=signal.SIGKILL):
     """Begin an upgrade, send all of it a signal as soon as `reached()` is true, and return what it said."""
-    process = subprocess.Popen(
-        ["./upgrade.sh"], cwd=app.dir, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    while not reached():
-        assert process.poll() is None, "it ended before that point was reached"
-        time.sleep(0.001)
-    os.killpg(process.pid, by)
-    said = process.communicate()[1].decode()
+    said = cut_off(["./upgrade.sh"], app.dir, reached=reached, by=by)
+    assert said is not None, "it ended before that point was reached"
     app.run("flock", ".", "true")  # pip may take a moment longer to end
     return said
 
