@@ -23,6 +23,7 @@ UV = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
 PIP_CACHE = os.environ.get("PIP_CACHE_DIR") or str(Path.home() / ".cache/pip")
 UV_CACHE = subprocess.run([UV, "cache", "dir"], capture_output=True, text=True).stdout.strip()
 PYENV = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+RARE = {"3.12", "3.13"}  # Pythons with which an app is set up once, so that to compile all would take longer
 ADMIN = ("admin", "s3cret-Test")
 shared_envs = None  # the folder in which the tests of this run keep the envs that they share
 KINDS = {
@@ -207,8 +208,7 @@ def make_env(folder, python, requirements=None):
     """Make an env with pip, and the packages that a file of requirements names, if one is given."""
     uv("venv", "--quiet", "--seed", "--allow-existing", "--python", find_python(python) or python, folder)
     if requirements:
-        # compiled only where many tests copy it
-        install(folder, requirements, *["--compile-bytecode"] * (python == "3.11"))
+        install(folder, requirements, *[] if python in RARE else ["--compile-bytecode"])
 
 
 def install(env, requirements, *options):

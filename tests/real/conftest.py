@@ -15,7 +15,8 @@ from real import apps
 from real.apps import KINDS, find_python, free_port, listens, make_app, running
 
 POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-LONGEST = ["restore", "login", "update_sh", "fleet", "backup", "adopt", "upgrade"]
+LONGEST = ["restore", "login", "update_sh", "fleet", "backup", "adopt", "upgrade", "fleet_one", "services", "setup"]
+LONGEST += ["config", "check", "modes", "menu", "luigi"]
 
 
 def pytest_collection_modifyitems(items):

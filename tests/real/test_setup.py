@@ -100,7 +100,7 @@ def test_goes_on_after_a_step_that_was_cut_off(fresh, step):
 def test_machine_that_does_not_find_its_own_name(render, tmp_path):
     """On which Rattail can change nothing."""
     require(os.getuid() == 0, "root, to give a process another host name", "sudo")
-    app = make_app(render, tmp_path / "poser", **KINDS["tailbone"], offline_assets=False)
+    app = make_app(render, tmp_path / "poser", **KINDS["tailbone"])
     for step in ("secrets", "database"):
         app.run("../bin/python", f"lib/setup_{step}.py")
     admin = ["../bin/python", "-W", "ignore", "lib/setup_admin.py"]
