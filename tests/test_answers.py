@@ -3,6 +3,7 @@
 import configparser
 import contextlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -131,11 +132,19 @@ def test_every_question_has_bad_answers():
     assert len(CASES) >= 60
 
 
+@pytest.fixture(scope="module")
+def folder(template, tmp_path_factory):
+    """The template as a folder that is no repository, which Copier need not clone."""
+    folder = tmp_path_factory.mktemp("folder") / "template"
+    shutil.copytree(template, folder, ignore=shutil.ignore_patterns(".git"))
+    return str(folder)
+
+
 @pytest.mark.parametrize(("name", "value"), CASES)
-def test_bad_answer_is_refused(render, tmp_path, name, value):
+def test_bad_answer_is_refused(folder, tmp_path, name, value):
     answers = {"app_name": "poser", "reverse_proxy": "https"} | {name: value}
     with pytest.raises(UserMessageError, match=f"'{name}: [a-z0-9].*'$"):
-        render(tmp_path / "app", **answers)
+        copier.run_copy(folder, tmp_path / "app", answers, defaults=True, quiet=True)
     assert not (tmp_path / "app").exists()
 
 

@@ -252,8 +252,7 @@ def test_two_never_run_at_once(app, index):
 
 
 @pytest.mark.proves("data/upgrades")
-@pytest.mark.parametrize("fails", [False, True])
-@pytest.mark.parametrize("kind", ["sideshow", "tailbone"])
+@pytest.mark.parametrize(("kind", "fails"), [("sideshow", False), ("sideshow", True), ("tailbone", False)])
 def test_from_the_web_page(app_of, kind, fails, tmp_path, monkeypatch):
     """An upgrade executed from its page keeps the packages before and after, and its output; a failing one too."""
     app = app_of(kind, "postgresql")
