@@ -176,10 +176,17 @@ def test_part_is_refused_when_the_other_framework_is_typed_in(render, template, 
     assert not (tmp_path / "app").exists()
 
 
+@pytest.mark.parametrize("name", ["title", "time_zone", "web_port", "web_host"])
 @pytest.mark.parametrize("value", [None, ["a"], {"a": "b"}])
-def test_text_is_wanted(render, tmp_path, value):
-    with pytest.raises(UserMessageError, match="'title: use text'"):
-        render(tmp_path / "app", app_name="poser", title=value)
+def test_text_is_wanted(render, tmp_path, name, value):
+    with pytest.raises(UserMessageError, match=f"'{name}: use text'"):
+        render(tmp_path / "app", app_name="poser", **{name: value})
+
+
+@pytest.mark.parametrize("value", [[["a"]], [{"a": "b"}], [1], ["a", "a"], {"a": "b"}, None, 7])
+def test_list_of_a_data_file_is_checked(render, tmp_path, value):
+    with pytest.raises(UserMessageError, match="'batch_types: use a list of"):
+        render(tmp_path / "app", app_name="poser", batch_types=value)
 
 
 @pytest.mark.parametrize("part", sorted(LACKS))

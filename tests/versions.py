@@ -46,11 +46,12 @@ def second(repo):
 
 
 def first(repo):
-    """v0.1.0: also without the question luigi_port, with a folder and a file that went, and other web config."""
+    """v0.1.0: also without the question luigi_port, with a question, folder and file that went, other web config."""
     second(repo)
     text = (repo / "copier.yml").read_text()
     start = text.index("luigi_port:")
-    (repo / "copier.yml").write_text(text[:start] + text[text.index("web_api:", start) :])
+    gone = "\nimport_types:\n  type: yaml\n  help: Types of imports, as a list.\n  default: [products]\n"
+    (repo / "copier.yml").write_text(text[:start] + text[text.index("web_api:", start) :] + gone)
     for path in [repo / "copier.yml", *repo.glob("template/**/*.jinja")]:
         path.write_text(path.read_text().replace("{{ luigi_port }}", "8082").replace(", luigi_port]", "]"))
     add_placeholder(repo, "data/imports")
