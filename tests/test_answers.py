@@ -114,13 +114,26 @@ def copy(template, folder, *answers):
     return subprocess.run(command, capture_output=True, text=True)
 
 
+@pytest.fixture(scope="module")
+def folder(template, tmp_path_factory):
+    """The template as a folder that is no repository, which Copier need not clone."""
+    folder = tmp_path_factory.mktemp("folder") / "template"
+    shutil.copytree(template, folder, ignore=shutil.ignore_patterns(".git"))
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def default_answers(render, tmp_path_factory):
+    """The default answer to each question that is asked, by name."""
+    rendered = render(tmp_path_factory.mktemp("default") / "app", app_name="poser") / ".copier-answers.yml"
+    return {name: answer for name, answer in yaml.safe_load(rendered.read_text()).items() if name in questions()}
+
+
 @contextlib.contextmanager
-def on_a_terminal(render, template, folder, ask, **answers):
-    """Give `copier copy` at a terminal that asks one question alone; when the `with` ends, so does the command."""
-    rendered = render(folder.with_name("answered"), app_name="poser") / ".copier-answers.yml"
-    data = {name: answer for name, answer in yaml.safe_load(rendered.read_text()).items() if name in questions()}
+def on_a_terminal(template, folder, answers):
+    """Give `copier copy` at a terminal, which asks what has no answer; when the `with` ends, so does the command."""
     data_file = folder.with_name("answers.yml")
-    data_file.write_text(yaml.safe_dump({name: data[name] for name in data.keys() - {ask}} | answers))
+    data_file.write_text(yaml.safe_dump(answers))
     command = ["-m", "copier", "copy", "--data-file", str(data_file), str(template), str(folder)]
     with pexpect.spawn(sys.executable, command, encoding="utf-8", timeout=30) as terminal:
         yield terminal
@@ -132,14 +145,6 @@ def test_every_question_has_bad_answers():
     assert len(CASES) >= 60
 
 
-@pytest.fixture(scope="module")
-def folder(template, tmp_path_factory):
-    """The template as a folder that is no repository, which Copier need not clone."""
-    folder = tmp_path_factory.mktemp("folder") / "template"
-    shutil.copytree(template, folder, ignore=shutil.ignore_patterns(".git"))
-    return str(folder)
-
-
 @pytest.mark.parametrize(("name", "value"), CASES)
 def test_bad_answer_is_refused(folder, tmp_path, name, value):
     answers = {"app_name": "poser", "reverse_proxy": "https"} | {name: value}
@@ -149,15 +154,16 @@ def test_bad_answer_is_refused(folder, tmp_path, name, value):
 
 
 @pytest.mark.parametrize("name", sorted(TYPED_IN))
-def test_bad_default_of_a_user_is_refused(template, tmp_path, name):
+def test_bad_default_of_a_user_is_refused(folder, tmp_path, name):
     defaults = {"app_name": "poser", "reverse_proxy": "https", name: BAD[name][0]}
     with pytest.raises(ValueError, match=f"for question '{name}': "):
-        copier.run_copy(str(template), tmp_path / "app", user_defaults=defaults, defaults=True, quiet=True)
+        copier.run_copy(folder, tmp_path / "app", user_defaults=defaults, defaults=True, quiet=True)
     assert not (tmp_path / "app").exists()
 
 
-def test_bad_answer_at_a_terminal_is_asked_for_again(render, template, tmp_path):
-    with on_a_terminal(render, template, tmp_path / "app", "web_port") as terminal:
+def test_bad_answer_at_a_terminal_is_asked_for_again(default_answers, template, tmp_path):
+    answers = {name: answer for name, answer in default_answers.items() if name != "web_port"}
+    with on_a_terminal(template, tmp_path / "app", answers) as terminal:
         terminal.expect("Port on which the web app listens")
         terminal.send("1\r")  # behind the default: 90801
         terminal.expect("use a port from 1024 to 65535")
@@ -167,9 +173,10 @@ def test_bad_answer_at_a_terminal_is_asked_for_again(render, template, tmp_path)
 
 
 @pytest.mark.parametrize("part", sorted(LACKS))
-def test_part_is_refused_when_the_other_framework_is_typed_in(render, template, tmp_path, part):
-    others = dict.fromkeys(LACKS, False)
-    with on_a_terminal(render, template, tmp_path / "app", "framework", **others | {part: True}) as terminal:
+def test_part_is_refused_when_the_other_framework_is_typed_in(default_answers, template, tmp_path, part):
+    answers = default_answers | dict.fromkeys(LACKS, False) | {part: True}
+    del answers["framework"]
+    with on_a_terminal(template, tmp_path / "app", answers) as terminal:
         terminal.expect("Framework on which")
         terminal.send("\x1b[B\r")  # down, to wutta
         terminal.expect(f"'{part}': only rattail has this")
