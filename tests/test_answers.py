@@ -204,7 +204,8 @@ def test_part_that_the_framework_lacks_is_refused(render, tmp_path, part):
 
 
 @pytest.mark.parametrize(
-    "answer", ["web_port=80", "batch_types=[", "send_mail=flase", "time_zone=Mars", "framework=", "app_name="]
+    "answer",
+    ["web_port=80", "batch_types=[", "send_mail=flase", "time_zone=Mars", "framework=", "app_name=", "lugi=no", "jobs="],
 )
 def test_command_says_what_is_wrong_in_one_line(template, tmp_path, answer):
     done = copy(template, tmp_path / "app", answer)
@@ -217,6 +218,13 @@ def test_command_asks_for_a_name_that_the_env_does_not_give(template, tmp_path):
     done = copy(template, tmp_path / "123/app")
     assert done.returncode == 1
     assert re.search(r"\A.*'app_name: give one, by --data app_name=NAME'\n\Z", done.stderr)
+
+
+def test_answers_of_another_app_dir_make_the_same_one(render, template, tmp_path):
+    app = render(tmp_path / "one", app_name="poser", luigi=False, batch_types=["own"])
+    answers = yaml.safe_load((app / ".copier-answers.yml").read_text())
+    copier.run_copy(str(template), tmp_path / "two", answers, defaults=True, quiet=True)
+    assert files(tmp_path / "two") == files(app)
 
 
 def test_list_may_be_written_as_yaml_or_json(template, tmp_path):
