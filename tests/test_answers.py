@@ -205,7 +205,7 @@ def test_part_that_the_framework_lacks_is_refused(render, tmp_path, part):
 
 @pytest.mark.parametrize(
     "answer",
-    ["web_port=80", "batch_types=[", "send_mail=flase", "time_zone=Mars", "framework=", "app_name=", "lugi=no", "jobs="],
+    ["web_port=80", "batch_types=[", "send_mail=flase", "time_zone=Mars", "framework=", "lugi=no", "jobs="],
 )
 def test_command_says_what_is_wrong_in_one_line(template, tmp_path, answer):
     done = copy(template, tmp_path / "app", answer)
