@@ -30,6 +30,7 @@ LISTS = {"pyramid.includes", "templates", "version_locations", "require", "inclu
 OURS = re.compile(r"rattail|wutta|tailbone|pyramid|beaker|exclog|mako|alembic|(logger|handler|formatter)s?(_|$)")
 SECRET_KEY = re.compile(r"pass(word|wd|phrase)|\bpass\b|pwd|secret|token|credential|api_?key|private|(^|\.)url$", re.I)
 SECRET_VALUE = re.compile(r"://[^\s/@]*:[^\s@]*@|,\s*\(\s*(['\"]).*\1\s*,\s*(['\"]).*\2\s*\)")
+BEFORE_WORDS = "'dict object' has no attribute "  # how Copier says what the template says of a bad answer
 LOGGING = re.compile(r"(logger|handler|formatter)s?(_|$)")
 WELL_KNOWN = {"TODO_YOU_SHOULD_CHANGE_THIS", "e:VHDVstO=H1%h1bV><&"}  # session secrets of upstream's examples
 OTHER_LOGGERS = "logger_(beaker|txn|sqlalchemy|django_db|flufl_bounce|requests)"
@@ -234,7 +235,7 @@ class Draft:
         template = self.options.template
         done = run(command, "copy", "--quiet", "--defaults", "--data-file", file, *more, template, self.folder)
         if done.returncode:
-            fail(f"Copier could not render: {last_line(done.stderr)}")
+            fail(f"Copier could not render: {last_line(done.stderr).removeprefix(BEFORE_WORDS)}")
         file.unlink()
         self.rendered = {str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file()}
         if not self.rendered & {self.core}:

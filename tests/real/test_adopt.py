@@ -386,7 +386,7 @@ REFUSED = {
     "lib is a file, and the template has a folder": write("lib", ""),
     "update.sh is a folder, and the template has a file": lambda app: (app.dir / "update.sh").mkdir(),
     "is being adopted right now": lambda app: fcntl.flock(os.open(app.dir, os.O_RDONLY), fcntl.LOCK_EX),
-    "Copier could not render: ": lambda app: ["--data", "web_port=none"],
+    "Copier could not render: 'web_port: use a port": lambda app: ["--data", "web_port=none"],
     "belongs to nobody; run this as that user: sudo -u nobody": lambda app: shutil.chown(app.dir, "nobody"),
 }
 

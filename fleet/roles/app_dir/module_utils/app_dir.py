@@ -11,6 +11,7 @@ import yaml
 
 COPIER = str(Path(sys.executable).with_name("copier"))
 ANSWERS = ".copier-answers.yml"
+BEFORE_WORDS = "'dict object' has no attribute "  # how Copier says what the template says of a bad answer
 PAUSES = 5, 15  # seconds after a restart until the servers must answer
 
 
@@ -23,7 +24,7 @@ def as_data(answers):
 def reason(text):
     """Return what an output says is wrong: the lines of the steps that failed, or its last line."""
     lines = re.findall(r"^\w+ +FAILED: (.*)$", text, re.MULTILINE) or text.strip().splitlines()[-1:]
-    return "; ".join(lines) or "it said nothing"
+    return "; ".join(lines).removeprefix(BEFORE_WORDS) or "it said nothing"
 
 
 class AppDir:
