@@ -7,6 +7,7 @@ before that has changed nothing; one that was cut off in it is finished by the n
 
 import argparse
 import contextlib
+import errno
 import os
 import pwd
 import re
@@ -21,7 +22,7 @@ from appdir import APPDIR, fail, lock, say, say_kept
 STEP = "update"
 WORK = APPDIR / ".update"
 READY = WORK / ".git/ready"  # holds two commits: where the app dir was, and where it goes
-STOPPED = WORK / ".git/stopped"  # holds the subject of the commit that waits to be mended
+STOPPED = WORK / ".git/stopped"  # holds the commit of the app dir, and the subject of the one that waits
 SUBJECT = "Update by template"
 BEFORE_WORDS = "'dict object' has no attribute "  # how Copier says what the template says of a bad answer
 IDENTITY = {"user.name": "appdir", "user.email": "appdir@localhost"}
@@ -40,6 +41,11 @@ def git(*args, cwd=APPDIR):
     return done.stdout
 
 
+def head(cwd=APPDIR):
+    """Return the commit that is checked out."""
+    return git("rev-parse", "HEAD", cwd=cwd).strip()
+
+
 def names(*args, cwd=APPDIR):
     """Run a git command that prints paths, ended by NUL, and return them as a list."""
     return git(*args, cwd=cwd).split("\0")[:-1]
@@ -49,10 +55,16 @@ def check_app_dir():
     """Refuse an app dir that is not ours to change, or that git could not bring back."""
     owner = APPDIR.stat().st_uid
     if owner != os.geteuid():
-        name = pwd.getpwuid(owner).pw_name
+        try:
+            name = pwd.getpwuid(owner).pw_name
+        except KeyError:  # as in a container
+            name = f"'#{owner}'"
         fail(STEP, f"the app dir belongs to {name}; run this as that user: sudo -u {name} {APPDIR}/update.sh")
     if not shutil.which("git"):
         fail(STEP, "git is missing; install it")
+    for name in run(["git", "rev-parse", "--local-env-vars"], APPDIR).stdout.split():
+        if not name.startswith("GIT_CONFIG"):
+            os.environ.pop(name, None)  # a git hook sets them, and they would lead git from the clone to the app dir
     if run(["git", "cat-file", "-e", "HEAD:./.copier-answers.yml"], APPDIR).returncode:
         fail(STEP, "this app dir is not in git, so an update could lose your edits; run ./setup.sh, which commits it")
     if not (APPDIR / "secrets.conf").exists():
@@ -61,15 +73,20 @@ def check_app_dir():
 
 def check_clean():
     """Refuse an app dir with changes that are not committed."""
-    changed = [name[3:] for name in names("status", "--porcelain", "--no-renames", "-z")]
+    options = ("--porcelain", "--no-renames", "--untracked-files=normal", "-z")
+    changed = [name[3:] for name in names("status", *options)]
     if changed:
         shown = ", ".join(changed[:5]) + (", ..." if changed[5:] else "")
-        fail(STEP, f"not committed: {shown}; run: git add --all && git commit, or `git checkout FILE` to drop an edit")
+        fail(STEP, f"not committed: {shown}; commit it, name it in .gitignore, or drop an edit by `git checkout FILE`")
+    at_work = ("index.lock", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply")
+    for name in git("rev-parse", *(part for path in at_work for part in ("--git-path", path))).splitlines():
+        if (APPDIR / name).exists():
+            fail(STEP, f"git is at work here, or was cut off: end what `git status` tells, or remove {name}")
 
 
 def version(folder):
     """Return the template's version that an app dir is of, as its answers say."""
-    found = re.search(r"^_commit: (.*)$", (folder / ".copier-answers.yml").read_text(), re.MULTILINE)
+    found = re.search(r"^_commit: (.*)$", (folder / ".copier-answers.yml").read_text(errors="replace"), re.MULTILINE)
     return found[1].strip("'\"") if found else "a template without version"
 
 
@@ -92,7 +109,7 @@ def update(app, options):
     old = version(app)
     with without_odd_names(app):
         copier("update", app, options)
-    answers = (app / ".copier-answers.yml").read_text()
+    answers = (app / ".copier-answers.yml").read_text(errors="replace")
     for name in (answer.partition("=")[0] for answer in options.data):
         if not re.search(rf"^{name}:", answers, re.MULTILINE):
             fail(STEP, f"--data {name}: no such question with these answers")
@@ -106,7 +123,7 @@ def update(app, options):
 def without_odd_names(app):
     """Take files out of the clone for a while whose names are not UTF-8, since Copier dies of them."""
     odd = [name for name in names("ls-files", "-z", cwd=app) if not name.isprintable()]
-    base = git("rev-parse", "HEAD", cwd=app).strip()
+    base = head(app)
     if odd:
         git("rm", "--quiet", "--", *odd, cwd=app)
         git(*identity(), "commit", "--quiet", "--no-verify", "--message", "Without odd names", cwd=app)
@@ -118,7 +135,7 @@ def without_odd_names(app):
 
 def check_bytes(app):
     """Refuse an update of a file with bytes that are not UTF-8: Copier drops them without a word."""
-    for name in names("diff", "--name-only", "--relative", "-z", "HEAD", cwd=app):
+    for name in names("diff", "--name-only", "--relative", "-z", "HEAD", "--", cwd=app):
         old = subprocess.run(["git", "show", f"HEAD:./{name}"], cwd=app, capture_output=True).stdout
         if old != old.decode(errors="ignore").encode():
             fail(STEP, f"{name} is not in UTF-8, so an update would lose bytes of it; convert it with iconv, commit")
@@ -131,18 +148,28 @@ def check_ignored(app, options):
         shutil.copy(app / ".copier-answers.yml", fresh)
         copier("recopy", fresh, argparse.Namespace(data=[], vcs_ref=options.vcs_ref))
         paths = [path.relative_to(fresh) for path in fresh.rglob("*") if path.is_file() and path.name != ".gitkeep"]
-    found = run(["git", "check-ignore", "--", *paths], APPDIR).stdout.splitlines()
+    done = run(["git", "check-ignore", "--", *paths], APPDIR)
+    found = done.stdout.splitlines()
+    if done.returncode > 1:
+        fail(STEP, f"git cannot keep all files of the update: {done.stderr.strip()}; move that away")
     if found:
         fail(STEP, f"git ignores {', '.join(found)}, so no update reaches it; run: git add --force {' '.join(found)}")
 
 
-def undo(clone):
-    """Take the last update back in the clone, and return the subject of that commit."""
-    last = git("log", "-1", "--format=%H %s", f"--grep=^{SUBJECT}: ", cwd=clone).split(" ", 1)
-    if len(last) < 2:
+def undo(app):
+    """Take back the last update that is not taken back yet, in the clone; return the subject of the commit."""
+    updates = []
+    for line in git("log", "--reverse", "--format=%H %s", "--", ".", cwd=app).splitlines():
+        commit, _, subject = line.partition(" ")
+        if subject.startswith(f"{SUBJECT}: "):
+            updates.append((commit, subject))
+        elif subject.startswith(f"Undo: {SUBJECT}: "):
+            del updates[-1:]
+    if not updates:
         fail(STEP, "there is no update to take back")
-    run(["git", *identity(), "revert", "--no-commit", last[0]], clone)
-    return f"Undo: {last[1].strip()}"
+    commit, subject = updates[-1]
+    run(["git", *identity(), "revert", "--no-commit", commit], app)
+    return f"Undo: {subject}"
 
 
 def identity():
@@ -155,20 +182,21 @@ def clone_to(folder):
     """Make a clone of what is committed, and return its app dir."""
     top, prefix = git("rev-parse", "--show-toplevel", "--show-prefix").splitlines()
     git("clone", "--quiet", "--no-checkout", top, folder)
-    git("checkout", "--quiet", "--detach", git("rev-parse", "HEAD").strip(), cwd=folder)
+    git("checkout", "--quiet", "--detach", head(), cwd=folder)
     return folder / prefix
 
 
-def stop(subject, text):
+def stop(base, subject, text):
     """End with the clone left as it is, for the reader to mend."""
-    STOPPED.write_text(subject)
+    STOPPED.write_text(f"{base} {subject}")
     fail(STEP, f"{text}; the app dir is as it was. Mend it in {WORK} and run ./update.sh --continue, or --abort")
 
 
 def conflicts(clone):
     """Return the files of the clone in which an edit and the update touch the same lines."""
-    changed = names("diff", "--name-only", "--diff-filter=d", "-z", "HEAD", cwd=clone)
-    marked = run(["git", "grep", "-lzE", "^(<<<<<<<|>>>>>>>) ", "--", *changed], clone).stdout.split("\0")[:-1]
+    changed = names("diff", "--name-only", "--diff-filter=d", "-z", "HEAD", "--", cwd=clone)
+    markers = ["git", "grep", "--no-color", "-lzE", "^(<<<<<<<|>>>>>>>) "]
+    marked = run([*markers, "--", *changed], clone).stdout.split("\0")[:-1]
     return sorted({*names("diff", "--name-only", "--diff-filter=U", "-z", cwd=clone), *(marked if changed else [])})
 
 
@@ -177,40 +205,90 @@ def check(app):
     for name in ("secrets.conf", "local.conf"):  # what is not in git, but read by the configs
         if (APPDIR / name).exists() and (name == "secrets.conf" or not (app / name).exists()):
             shutil.copy2(APPDIR / name, app / name)
+            exclude = git_path(app, "info/exclude")
+            exclude.parent.mkdir(exist_ok=True)
+            with open(exclude, "a") as file:  # also where only the app dir's own repository says so
+                file.write(f"{name}\n")
     (app / "log").mkdir(exist_ok=True)  # where the configs open their logs
     python = [sys.executable, "-W", "ignore"]  # upstream's warnings
     steps = ("setup_packages.py", "setup_secrets.py", "check_config.py")
     return all(not subprocess.run([*python, f"lib/{step}", "--quiet"], cwd=app).returncode for step in steps)
 
 
+def git_path(app, name):
+    """Return the path of a file of the repository that an app dir is in."""
+    return app / git("rev-parse", "--git-path", name, cwd=app).strip()
+
+
+def content(path):
+    """Return what a path holds, in a form to compare: None if there is nothing, and a link by its target."""
+    if path.is_symlink():
+        return os.readlink(path)
+    return path.read_bytes() if path.exists() else None
+
+
+def committed(app, commit, name):
+    """Return what content() does, of a file as a commit has it."""
+    mode = git("ls-tree", commit, "--", name, cwd=app).split(" ")[0]
+    if not mode:
+        return None
+    command = ["git", "cat-file", "blob" if mode == "120000" else "--filters", f"{commit}:./{name}"]
+    data = subprocess.run(command, cwd=app, capture_output=True, check=True).stdout
+    return os.fsdecode(data) if mode == "120000" else data
+
+
+def changes(app, base, new):
+    """Return the names of the files that come by an update, and of those that go."""
+    diff = ("diff", "--no-renames", "--name-only", "--relative", "-z")
+    coming, gone = (names(*diff, f"--diff-filter={kind}", base, new, "--", cwd=app) for kind in ("d", "D"))
+    return coming, gone
+
+
+def check_places(app, base, new):
+    """Refuse what is in the way of an update, as far as git does not see it: nothing of it may be lost, or stop us."""
+    coming, gone = changes(app, base, new)
+    for name in [*coming, *gone, *(f"{folder}/.gitkeep" for folder in new_folders(app))]:
+        path = APPDIR / name
+        parent = next(folder for folder in path.parents if os.path.lexists(folder))
+        if not parent.is_dir():
+            fail(STEP, f"{parent} is no folder, and the update brings {name}; move it away and run ./update.sh again")
+        if path.is_dir() and not path.is_symlink():
+            fail(STEP, f"{path} is a folder, and the update has such a file; move it away and run ./update.sh again")
+        if not os.access(parent, os.W_OK | os.X_OK):
+            fail(STEP, f"{parent} cannot be written, and the update changes {name}; run: chmod u+wx {parent}")
+    for name in [*coming, *gone]:
+        live = content(APPDIR / name)
+        if live not in (None, content(app / name)) and live != committed(app, base, name):
+            fail(STEP, f"{name} is not as git has it, so an edit would be lost; move it away, run ./update.sh again")
+    for name in coming:
+        try:
+            keep_mode(APPDIR / name, app / name)
+        except PermissionError:
+            fail(STEP, f"{name} is of a group of which you are no member, so it could not be kept; run: chgrp, as root")
+
+
 def bring():
     """Bring the clone's commit into the app dir; may be cut off at any point and run again."""
     base, new = READY.read_text().split()
-    if git("rev-parse", "HEAD").strip() not in (base, new):
-        fail(STEP, f"somebody committed while an update came in; look with: git status, git diff {base} {new}")
-    prefix = git("rev-parse", "--show-prefix").strip()
-    app = WORK / prefix
+    app = WORK / git("rev-parse", "--show-prefix").strip()
     git("reset", "--quiet", "--hard", new, cwd=WORK)  # brings back what an earlier run has moved away
-    git("fetch", "--quiet", "--no-tags", WORK, "HEAD")
-    changed = names("diff", "--no-renames", "--name-only", "--relative", "-z", base, new, cwd=app)
-    coming = [name for name in changed if os.path.lexists(app / name)]
-    for name in coming:
-        (APPDIR / name).parent.mkdir(parents=True, exist_ok=True)
-        keep_mode(APPDIR / name, app / name)
-    for folder in new_folders(app):
-        (APPDIR / folder).mkdir(parents=True, exist_ok=True)
-        (APPDIR / folder / ".gitkeep").touch()
-    for name in coming:
-        (app / name).replace(APPDIR / name)
-    for name in set(changed) - set(coming):
-        (APPDIR / name).unlink(missing_ok=True)
-        for folder in (APPDIR / name).parents:
-            if folder == APPDIR or not folder.is_dir() or any(folder.iterdir()):
-                break
-            folder.rmdir()
-    git("reset", "--quiet", new)
-    check_clean()
-    gone = sorted(set(changed) - set(coming))
+    coming, gone = changes(app, base, new)
+    if not is_in(new):
+        if head() != base:
+            fail(STEP, "somebody committed while an update came in; ./update.sh --abort takes the update back")
+        check_places(app, base, new)
+        git("fetch", "--quiet", "--no-tags", WORK, "HEAD")
+        for name in coming:
+            (APPDIR / name).parent.mkdir(parents=True, exist_ok=True)
+            keep_mode(APPDIR / name, app / name)
+        for folder in new_folders(app):
+            (APPDIR / folder).mkdir(parents=True, exist_ok=True)
+            (APPDIR / folder / ".gitkeep").touch()
+        for name in coming:
+            put(app / name, APPDIR / name)
+        for name in gone:
+            remove(name)
+        git("reset", "--quiet", new)
     say(STEP, git("log", "-1", "--format=%s", new).strip())
     say(STEP, f"{len(coming)} files are new or changed" + (f", gone (but in git): {', '.join(gone)}" if gone else ""))
     failed = subprocess.run(["./setup.sh", "--quiet"], cwd=APPDIR).returncode
@@ -218,6 +296,54 @@ def bring():
     shutil.rmtree(WORK)
     if failed:
         fail(STEP, "the update is in, but setup.sh failed, see above; mend that and run ./setup.sh")
+
+
+def is_in(new):
+    """Return whether an update's commit is in the app dir's history."""
+    return not run(["git", "merge-base", "--is-ancestor", new, "HEAD"], APPDIR).returncode
+
+
+def take_back():
+    """Take back what came in of an update that was cut off; may itself be cut off, and run again."""
+    base, new = READY.read_text().split()
+    app = WORK / git("rev-parse", "--show-prefix").strip()
+    git("reset", "--quiet", "--hard", new, cwd=WORK)
+    came = {name: content(app / name) for names in changes(app, base, new) for name in names}
+    git("reset", "--quiet", "--hard", base, cwd=WORK)
+    for name in came:
+        if content(APPDIR / name) != came[name]:
+            continue  # it did not come in, or was edited since
+        if os.path.lexists(app / name):
+            (APPDIR / name).parent.mkdir(parents=True, exist_ok=True)
+            keep_mode(APPDIR / name, app / name)
+            put(app / name, APPDIR / name)
+        else:
+            remove(name)
+    git("reset", "--quiet")
+    READY.unlink()
+
+
+def put(new, old):
+    """Move a file over the old one, as a whole; also where that lies on another volume."""
+    try:
+        new.replace(old)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        draft = old.with_name(f".{old.name}.new")
+        draft.unlink(missing_ok=True)
+        shutil.copy2(new, draft, follow_symlinks=False)
+        os.chown(draft, -1, new.lstat().st_gid, follow_symlinks=False)
+        draft.replace(old)
+
+
+def remove(name):
+    """Remove a file that is in git's history, and each folder that it leaves empty."""
+    (APPDIR / name).unlink(missing_ok=True)
+    for folder in (APPDIR / name).parents:
+        if folder == APPDIR or not folder.is_dir() or any(folder.iterdir()):
+            break
+        folder.rmdir()
 
 
 def keep_mode(old, new):
@@ -245,31 +371,44 @@ def preview(options):
         app = clone_to(Path(folder) / "app")
         subject = undo(app) if options.undo else update(app, options)
         git("add", "--all", cwd=app)
-        changes = git("diff", "--cached", "--stat", "--patch", cwd=app)
-        print(subject, changes, *(f"new folder {name}" for name in new_folders(app)), sep="\n\n", flush=True)
+        diff = git("diff", "--cached", "--stat", "--patch", cwd=app)
+        print(subject, diff, *(f"new folder {name}" for name in new_folders(app)), sep="\n\n", flush=True)
         if marked := conflicts(app):
             fail(STEP, f"your edits and the update touch the same lines of {', '.join(marked)}")
 
 
-def finish(app, subject):
+def check_base(base):
+    """Refuse an app dir that got another commit than the one from which the update began."""
+    if head() != base:
+        again = "--abort, then ./update.sh" if STOPPED.exists() else "again"
+        fail(STEP, f"somebody committed in the app dir since this update began; run ./update.sh {again}")
+
+
+def finish(app, base, subject):
     """Check what the clone holds, commit it, and bring it into the app dir."""
     clone = Path(git("rev-parse", "--show-toplevel", cwd=app).strip())
     if marked := conflicts(clone):
-        stop(subject, f"your edits and the update touch the same lines of {', '.join(marked)}")
+        stop(base, subject, f"your edits and the update touch the same lines of {', '.join(marked)}")
     git("add", "--all", cwd=app)
     if not git("diff", "--cached", "--name-only", cwd=app) and not new_folders(app):
         say_kept(STEP, f"nothing to do, the app dir is at {version(APPDIR)}")
         shutil.rmtree(WORK)
         return
+    live, coming = (APPDIR / "secrets.conf").resolve(), app / "secrets.conf"
+    secrets = live.read_bytes()
     if not check(app):
-        stop(subject, "the checks above failed")
-    base = git("rev-parse", "HEAD", cwd=app).strip()
+        stop(base, subject, "the checks above failed")
     git(*identity(), "commit", "--quiet", "--no-verify", "--allow-empty", "--message", subject, cwd=app)
     check_clean()
-    if (app / "secrets.conf").read_bytes() != (APPDIR / "secrets.conf").read_bytes():
-        (app / "secrets.conf").replace(APPDIR / "secrets.conf")  # only added to, so the old version can live with it
+    check_base(base)
+    check_places(app, base, head(app))
+    if live.read_bytes() != secrets:
+        fail(STEP, "secrets.conf was changed while this ran; run ./update.sh again")
+    if coming.read_bytes() != secrets:  # only added to, so the old version can live with it
+        keep_mode(live, coming)
+        put(coming, live)
     draft = READY.with_name("ready.new")
-    draft.write_text(f"{base} {git('rev-parse', 'HEAD', cwd=app)}")
+    draft.write_text(f"{base} {head(app)}")
     draft.replace(READY)
     STOPPED.unlink(missing_ok=True)
     bring()
@@ -293,30 +432,39 @@ def main():
     if READY.exists():
         if options.preview:
             fail(STEP, "an update was cut off while it came in; run ./update.sh, which finishes it")
+        if options.abort and not is_in(READY.read_text().split()[1]):
+            take_back()
+            shutil.rmtree(WORK)
+            return
         bring()
         if options.abort:
             fail(STEP, "the update was on its way in, and is complete now; ./update.sh --undo takes it back")
         if resume:
             return
+    if options.abort and STOPPED.exists():
+        STOPPED.unlink()
+        shutil.rmtree(WORK)
+        return
     check_clean()
     if options.preview:
         preview(options)
     elif STOPPED.exists():
-        subject = STOPPED.read_text()
-        if options.abort:
-            STOPPED.unlink()
-            shutil.rmtree(WORK)
-        elif resume:
-            git("add", "--all", cwd=WORK)  # tells git that its conflicts are mended, where no marker is left
-            finish(WORK / git("rev-parse", "--show-prefix").strip(), subject)
-        else:
+        if not resume:
             fail(STEP, f"an update waits in {WORK}: mend it and run ./update.sh --continue, or --abort")
+        base, subject = STOPPED.read_text().split(" ", 1)
+        check_base(base)
+        git("add", "--all", cwd=WORK)  # tells git that its conflicts are mended, where no marker is left
+        git("reset", "--quiet", "--soft", base, cwd=WORK)  # in case that they were committed there
+        finish(WORK / git("rev-parse", "--show-prefix").strip(), base, subject)
     elif options.abort or resume:
         fail(STEP, "no update waits")
     else:
+        if os.path.lexists(WORK) and (WORK.is_symlink() or not (WORK / ".git").is_dir()):
+            fail(STEP, f"{WORK} is not of an update; move it away")
         shutil.rmtree(WORK, ignore_errors=True)
         app = clone_to(WORK)
-        finish(app, undo(app) if options.undo else update(app, options))
+        base = head(app)
+        finish(app, base, undo(app) if options.undo else update(app, options))
 
 
 try:

@@ -2,6 +2,7 @@
 
 import configparser
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -215,14 +216,53 @@ def test_conflict_leaves_the_app_dir_alone_until_it_is_mended(app):
     assert (app.dir / "web.conf").stat().st_mode & 0o777 == 0o640
 
 
-def test_abort_drops_what_waits(app):
+def conflict(app):
+    """Let an update stop at an edit of cron.conf."""
     commit(app, "cron.conf", (app.dir / "cron.conf").read_text().replace("WARNING", "CRITICAL"))
+    assert "same lines of cron.conf" in refused(app)
+    text = (app.dir / ".update/cron.conf").read_text()
+    return re.sub(r"<<<<<<< .*\n(.*\n)=======\n.*\n>>>>>>> .*\n", r"\1", text)  # mended, with the edit
+
+
+def test_abort_drops_what_waits(app):
+    conflict(app)
     before = tracked(app)
-    refused(app)
+    (app.dir / "own.txt").write_text("not committed")
     app.run("./update.sh", "--abort")
+    assert tracked(app).pop("own.txt")
+    (app.dir / "own.txt").unlink()
     assert tracked(app) == before
     assert not (app.dir / ".update").exists()
     assert "no update waits" in refused(app, "--abort")
+
+
+def test_what_was_mended_may_be_committed_in_the_clone(app):
+    (app.dir / ".update/cron.conf").write_text(conflict(app))
+    git("commit", "--quiet", "--all", "--message", "Mended", cwd=app.dir / ".update")
+    app.run("./update.sh", "--continue")
+    assert is_new(app)
+    assert "level = CRITICAL" in (app.dir / "cron.conf").read_text()
+
+
+def test_commit_while_an_update_waits(app):
+    (app.dir / ".update/cron.conf").write_text(conflict(app))
+    commit(app, "notes.txt", "mine")
+    assert "run ./update.sh --abort, then ./update.sh" in refused(app, "--continue")
+    app.run("./update.sh", "--abort")
+    assert (app.dir / "notes.txt").read_text() == "mine"
+    assert not (app.dir / ".update").exists()
+
+
+def test_secrets_stay_out_of_git_while_an_update_waits(app):
+    (app.dir / ".git/info").mkdir(exist_ok=True)
+    (app.dir / ".git/info/exclude").write_text("/local.conf\n")
+    (app.dir / "local.conf").write_text("[own\n")  # stops the check
+    assert "local.conf" in refused(app)
+    (app.dir / "local.conf").write_text("[own]\npassword = hunter2\n")
+    shutil.copy(app.dir / "local.conf", app.dir / ".update/local.conf")
+    app.run("./update.sh", "--continue")
+    assert is_new(app)
+    assert "local.conf" not in git("ls-files", cwd=app.dir)
 
 
 BROKEN = {
@@ -253,7 +293,8 @@ def test_version_that_does_not_load_stays_out(app, versions, tmp_path, name):
 
 def test_preview_shows_and_touches_nothing(app):
     before = files(app.dir)
-    output = app.run("./update.sh", "--preview").stdout
+    git_dir = str(app.dir / ".git")  # as a git hook sets it
+    output = app.run("./update.sh", "--preview", GIT_DIR=git_dir, GIT_INDEX_FILE=f"{git_dir}/index").stdout
     assert output.startswith("Update by template: v1.0.0 -> v1.1.0\n")
     assert "\n-level = WARNING\n+level = ERROR\n" in output
     assert files(app.dir) == before
@@ -272,9 +313,31 @@ def test_undo_takes_it_back_and_keeps_later_edits_and_modes(app):
     assert after.pop("data/new/.gitkeep")  # an empty folder more
     assert after.pop("quiet.conf")[1] == before.pop("quiet.conf")[1]  # it was gone, so its mode is a new file's
     assert after == before
-    assert "nothing to do" in app.run("./update.sh", "--undo").stdout
+    assert "there is no update to take back" in refused(app, "--undo")
     app.run("./update.sh")
     assert is_new(app)
+
+
+def test_second_undo_takes_back_the_update_before(updated):
+    updated.run("./update.sh", "--data", "title=Second")
+    updated.run("./update.sh", "--undo")
+    assert is_new(updated)
+    output = updated.run("./update.sh", "--undo", "--preview").stdout
+    assert output.startswith("Undo: Update by template: v1.0.0 -> v1.1.0\n")
+
+
+def test_undo_keeps_what_lies_in_the_place_of_its_files(updated):
+    app = updated
+    commit(app, ".gitignore", (app.dir / ".gitignore").read_text() + "/quiet.conf\n")
+    (app.dir / "quiet.conf").write_text("# mine")
+    assert "quiet.conf is not as git has it" in refused(app, "--undo")
+    assert (app.dir / "quiet.conf").read_text() == "# mine"
+    (app.dir / "quiet.conf").unlink()
+    (app.dir / "quiet.conf").mkdir()
+    assert "quiet.conf is a folder" in refused(app, "--undo")
+    (app.dir / "quiet.conf").rmdir()
+    app.run("./update.sh", "--undo")
+    assert (app.dir / "quiet.conf").is_file()
 
 
 def test_downgrade_is_refused(updated):
@@ -318,8 +381,8 @@ def is_finished(app):
     return git("log", "-1", "--format=%s", cwd=app.dir).startswith("Update by template")
 
 
-def test_killed_at_every_step_of_coming_in(app, made, tmp_path):
-    """Each rename, chmod, mkdir, removal and child process is a point where it dies, one run after the other."""
+def test_killed_at_every_step_of_coming_in(app, tmp_path):
+    """Each rename, chmod, mkdir, removal and child process is a point where it dies; then it goes on, or back."""
     old, python = tracked(app), app.env / "bin/python"
     (app.env / "dies_at.py").write_text(DIES_AT)
     assert app.run(python, "../dies_at.py", "ready", check=False).returncode == -signal.SIGKILL
@@ -327,23 +390,42 @@ def test_killed_at_every_step_of_coming_in(app, made, tmp_path):
     app.run("./update.sh", "--continue")
     assert is_new(app)
     new = tracked(app)
-    put_back(app, tmp_path / "ready")
     mixed = 0
     for step in range(1, 200):
+        put_back(app, tmp_path / "ready")
         done = app.run(python, "../dies_at.py", step, "--continue", check=False)
         found = tracked(app)
         for name in found:  # each file is whole, the old one or the new one
             assert found[name] in (old.get(name), new.get(name)), (step, name)
-        mixed += found not in (old, new)
         if not (app.dir / ".update/.git/ready").exists():
             assert found == new
             break
         assert done.returncode == -signal.SIGKILL, done.stdout
+        if found in (old, new):
+            continue
+        mixed += 1
+        if mixed % 2:
+            app.run("./update.sh", "--abort")
+            assert tracked(app) == old | {name: new[name] for name in new if name.endswith(".gitkeep")}
+            assert git("status", "--porcelain", cwd=app.dir) == ""
+        elif mixed == 2:
+            app.run("./update.sh")
+            assert is_new(app)
+            assert tracked(app) == new
     assert step > 30
     assert mixed > 5
-    app.run("./update.sh")
-    assert is_new(app)
-    assert tracked(app) == new
+
+
+def test_edit_between_two_runs_is_not_lost(app):
+    (app.env / "dies_at.py").write_text(DIES_AT)
+    app.run(app.env / "bin/python", "../dies_at.py", "ready", check=False)
+    (app.dir / "web.conf").write_text("# mine")
+    assert "web.conf is not as git has it, so an edit would be lost" in refused(app)
+    git("commit", "--quiet", "--all", "--message", "Mine", cwd=app.dir)
+    assert "--abort takes the update back" in refused(app)
+    app.run("./update.sh", "--abort")
+    assert git("status", "--porcelain", cwd=app.dir) == ""
+    assert (app.dir / "web.conf").read_text() == "# mine"
 
 
 def test_two_at_once(app):
@@ -386,7 +468,7 @@ def test_app_dir_inside_a_larger_repository(app):
 
 def uncommitted(app):
     (app.dir / "web.conf").write_text("mine")
-    return "not committed: web.conf; run: git add"
+    return "not committed: web.conf; commit it"
 
 
 def without_git(app):
@@ -415,13 +497,55 @@ def not_utf8(app):
     return "README.md is not in UTF-8"
 
 
+def hidden_edit(app):
+    git("update-index", "--skip-worktree", "web.conf", cwd=app.dir)
+    (app.dir / "web.conf").write_text((app.dir / "web.conf").read_text() + "# mine\n")
+    return "web.conf is not as git has it, so an edit would be lost"
+
+
+def untracked_file_that_git_does_not_show(app):
+    git("config", "status.showUntrackedFiles", "no", cwd=app.dir)
+    (app.dir / "own/deep").mkdir(parents=True)
+    (app.dir / "own/deep/hello.sh").write_text("mine")
+    return "not committed: own/; commit it"
+
+
+def file_where_a_folder_comes(app):
+    (app.dir / "data/new").write_text("mine")
+    return "data/new is no folder, and the update brings data/new/.gitkeep"
+
+
+def git_cut_off(app):
+    (app.dir / ".git/index.lock").touch()
+    return "git is at work here, or was cut off"
+
+
+def own_folder_of_that_name(app):
+    (app.dir / ".update").mkdir()
+    (app.dir / ".update/mine").write_text("mine")
+    return ".update is not of an update; move it away"
+
+
 def not_set_up(app):
     (app.dir / "secrets.conf").unlink()
     return "not set up; run ./setup.sh"
 
 
 @pytest.mark.parametrize(
-    "place", [uncommitted, without_git, in_an_env_that_git_ignores, ignored_file, not_utf8, not_set_up]
+    "place",
+    [
+        uncommitted,
+        without_git,
+        in_an_env_that_git_ignores,
+        ignored_file,
+        not_utf8,
+        hidden_edit,
+        untracked_file_that_git_does_not_show,
+        file_where_a_folder_comes,
+        git_cut_off,
+        own_folder_of_that_name,
+        not_set_up,
+    ],
 )
 def test_place_where_an_update_would_lose_is_refused(app, place):
     try:

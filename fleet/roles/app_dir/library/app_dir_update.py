@@ -57,7 +57,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 IN_THE_WAY = [
     r"the update touch the same lines of (.*?)(?:; the app dir is as it was|$)",
-    r"not committed: (.*?); run: ",
+    r"not committed: (.*?); (?:run: |commit it)",
     r"an update waits in (.*?): mend it",
 ]
 
