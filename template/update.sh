@@ -11,7 +11,7 @@ Usage: update.sh [--data NAME=VALUE]... [--vcs-ref REF] [--preview] [--quiet]
   --vcs-ref REF      take this version of the template, not the newest
   --preview          show versions and changes, and touch nothing
   --continue         go on after you mended what the update stopped at
-  --abort            drop an update that stopped
+  --abort            drop an update that stopped, or was cut off
   --undo             take the last update back
   --quiet            show only what is new or wrong
 

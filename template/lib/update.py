@@ -2,7 +2,8 @@
 
 The update is made and checked in a clone, the folder .update.  Only what passed comes into
 the app dir: file by file, each one whole, with the mode that it had.  A run that was cut off
-before that has changed nothing; one that was cut off in it is finished by the next run.
+before that has changed nothing; one that was cut off in it is finished by the next run, or
+taken back by --abort.
 """
 
 import argparse
