@@ -240,7 +240,8 @@ def test_what_was_mended_may_be_committed_in_the_clone(app):
     (app.dir / "data/new").mkdir()
     (app.dir / "data/new/.gitkeep").touch()  # so that nothing is new but the commit
     (app.dir / ".update/cron.conf").write_text(conflict(app))
-    git("commit", "--quiet", "--all", "--message", "Mended", cwd=app.dir / ".update")
+    git("add", "--all", cwd=app.dir / ".update")
+    git("commit", "--quiet", "--message", "Mended", cwd=app.dir / ".update")
     app.run("./update.sh", "--continue")
     assert is_new(app)
     assert "level = CRITICAL" in (app.dir / "cron.conf").read_text()
