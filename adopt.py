@@ -28,8 +28,17 @@ CONFIGS = [*WEB, "quiet.conf", "silent.conf", "cron.conf", "datasync.conf", "fil
 CONFIGS += ["luigi/luigi.cfg", "luigi/logging.conf"]
 LISTS = {"pyramid.includes", "templates", "version_locations", "require", "include"}  # to these, both sides add
 OURS = re.compile(r"rattail|wutta|tailbone|pyramid|beaker|exclog|mako|alembic|(logger|handler|formatter)s?(_|$)")
-SECRET_KEY = re.compile(r"pass(word|wd|phrase)|\bpass\b|pwd|secret|token|credential|api_?key|private|(^|\.)url$", re.I)
-SECRET_VALUE = re.compile(r"://[^\s/@]*:[^\s@]*@|,\s*\(\s*(['\"]).*\1\s*,\s*(['\"]).*\2\s*\)")
+SECRET_KEY = re.compile(
+    r"pass(word|wd|phrase)|\bpass\b|pwd|secret|token|credential|api_?key|private|(^|\.)url$|^kwargs$"
+    r"|(^|[._-])(\w*key|\w+_keys|auth\w*|\w*salt|bearer|dsn|\w*webhook|hmac|login|id_rsa)$(?<!session\.key)",
+    re.I,
+)
+SECRET_VALUE = re.compile(
+    r"://[^\s/@]*(:[^\s@]*)?@|hooks?[./]|PRIVATE KEY|\b(bearer|basic)\s+\S|\s(-p ?|(-u|--user)[ =]?\S+:)\S"
+    r"|(pass(word|wd)?|pwd|token|secret|credentials?|key)['\"]?\s*[=:]"
+    r"|,\s*\(\s*(?P<a>['\"]).*(?P=a)\s*,\s*(?P<b>['\"]).*(?P=b)\s*\)",
+    re.I,
+)
 BEFORE_WORDS = "'dict object' has no attribute "  # how Copier says what the template says of a bad answer
 LOGGING = re.compile(r"(logger|handler|formatter)s?(_|$)")
 WELL_KNOWN = {"TODO_YOU_SHOULD_CHANGE_THIS", "e:VHDVstO=H1%h1bV><&"}  # session secrets of upstream's examples
@@ -129,10 +138,17 @@ def words(value):
 
 def hide(text, values=()):
     """Return a text for the screen, without these values and what looks like a secret."""
-    for value in sorted(filter(None, values), key=len, reverse=True):
-        text = re.sub(rf"(?m)(?<=[=\s]){re.escape(value)}$", "(hidden)", text)
-    text = re.sub(r"(://[^\s/@:]*:)[^\s@]*@", r"\1(hidden)@", text)
-    return re.sub(rf"(?im)^(\W*[\w.]*({SECRET_KEY.pattern})[\w.]*\s*[=:]\s*)\S.*$", r"\1(hidden)", text)
+    lines = {line.strip() for value in values for line in value.splitlines()}  # each is indented in its file
+    for line in sorted(filter(None, lines), key=len, reverse=True):
+        text = re.sub(rf"(?m)(?<=[=\s]){re.escape(line)}$", "(hidden)", text)
+    return re.sub(r"(?m)^([^=:\n]*[=:][ \t]*(?=\S))?(.+)$", hide_line, text)
+
+
+def hide_line(match):
+    """Return a line of a text, as a key with its sign and a value, without a value that looks like a secret."""
+    key, value = match[1] or "", match[2]
+    secret = SECRET_KEY.search(key.rstrip(" \t=:")) or SECRET_VALUE.search(value)
+    return f"{key}(hidden)" if secret else match[0]
 
 
 class Draft:
