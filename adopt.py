@@ -450,7 +450,15 @@ class Adoption:
             fail(f"{appdir} has no rattail.conf and no wutta.conf; for a new app dir use copier copy")
         if found == ["rattail", "wutta"]:
             fail(f"{appdir} has rattail.conf and wutta.conf; move the one away that the app does not read")
+        if not self.ready.exists():  # else what came in is not committed yet
+            self.check_git()
         return found[0]
+
+    def check_git(self):
+        """Refuse an app dir in git whose next commit would take in a secret, or edits that are the user's to commit."""
+        if tracked := run("git", "ls-files", *PRIVATE, "restic.env", cwd=self.appdir).stdout.split():
+            names = " ".join(tracked)
+            fail(f"git tracks {names}, where secrets come; run: git rm --cached {names}, and commit that")
 
     def preview(self, framework):
         """Show what would change, and touch nothing."""
