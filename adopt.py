@@ -459,6 +459,9 @@ class Adoption:
         if tracked := run("git", "ls-files", *PRIVATE, "restic.env", cwd=self.appdir).stdout.split():
             names = " ".join(tracked)
             fail(f"git tracks {names}, where secrets come; run: git rm --cached {names}, and commit that")
+        status = run("git", "--no-optional-locks", "status", "--porcelain", "--untracked-files=no", ".", cwd=self.appdir)
+        if edited := ", ".join(line[3:] for line in status.stdout.splitlines()):
+            fail(f"not committed: {edited}; commit or stash that first")
 
     def preview(self, framework):
         """Show what would change, and touch nothing."""
