@@ -415,7 +415,8 @@ class Draft:
             self.hints.append(f"your {', '.join(sorted(kept))} stay as they are, and come into git")
         lines = ["local.conf", *self.own]
         escaped = [re.sub(r"([\\*?\[ ])", r"\\\1", name) for name in lines]
-        escaped = ["".join(char if char.isprintable() else "?" for char in name) for name in escaped]
+        # git's ? stands for one byte
+        escaped = ["".join(c if c.isprintable() else "?" * len(os.fsencode(c)) for c in name) for name in escaped]
         title = "# Found by adopt.py: take a line out to keep that file in git, if no secret is in it."
         self.texts[".gitignore"] = "\n".join([text.rstrip("\n"), title, *(f"/{name}" for name in escaped), ""])
 
