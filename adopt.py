@@ -93,7 +93,10 @@ def read(path):
     try:
         parser.read_string(path.read_text())
     except (configparser.Error, UnicodeDecodeError) as error:
-        fail(f"{path.name} cannot be read, mend it first: {' '.join(str(error).split())}")
+        reason = str(error).splitlines()[0]  # the next lines show what is in the file, maybe a secret
+        if isinstance(error, configparser.ParsingError):
+            reason += f" (line {getattr(error, 'lineno', None) or error.errors[0][0]})"
+        fail(f"{path.name} cannot be read, mend it first: {reason}")
     if parser.defaults():
         fail(f"{path.name} has a section [DEFAULT]; write its values where they are used, and remove it")
     return parser
@@ -159,6 +162,8 @@ class Draft:
         self.core = f"{framework}.conf"
         self.folder = work / appdir.parent.name / appdir.name  # as the template takes the app's name from there
         self.old = {name: read(appdir / name) for name in (self.core, *CONFIGS) if (appdir / name).is_file()}
+        for name in (name for name in PRIVATE if (appdir / name).is_file()):
+            read(appdir / name)  # refused now, before a value comes into it
         self.texts = {}  # of the configs that are merged, by name
         self.secret, self.stays, self.given_way, self.hints = [], [], [], []  # lines for the reader
         self.hidden = set()  # values that are not for the screen
@@ -166,7 +171,7 @@ class Draft:
         python = appdir.parent / "bin/python"
         done = run(python, "-W", "ignore", "-c", ASK, module, appdir / self.core, cwd=appdir.parent)
         if done.returncode:
-            fail(f"{self.core} does not load in this env, mend that first: {last_line(done.stderr)}")
+            fail(f"{self.core} does not load in this env, mend that first: {hide(last_line(done.stderr))}")
         self.title, self.real = json.loads(last_line(done.stdout))
 
     def make(self):
