@@ -193,6 +193,8 @@ class Draft:
             if (self.appdir / name).is_dir():
                 fail(f"{name} is a folder, and the template has a file of that name; move it away first")
             for folder in Path(name).parents:
+                if (self.appdir / folder).is_symlink() and not (self.appdir / folder).exists():
+                    fail(f"{folder} is a link to nothing, and the template has a folder of that name; move it away first")
                 if (self.appdir / folder).is_file():
                     fail(f"{folder} is a file, and the template has a folder of that name; move it away first")
 
@@ -530,9 +532,10 @@ class Adoption:
             old, new, copy = self.appdir / name, draft / name, kept / name
             if not new.exists() or (old.exists() and (name.startswith(WRITTEN_ONCE) or new.name == ".gitkeep")):
                 continue
-            if os.path.lexists(old) and not copy.exists():
+            if os.path.lexists(old) and not os.path.lexists(copy):
                 copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(old, kept / ".copy")
+                (kept / ".copy").unlink(missing_ok=True)
+                shutil.copy2(old, kept / ".copy", follow_symlinks=False)
                 (kept / ".copy").replace(copy)
             old.parent.mkdir(parents=True, exist_ok=True)
             if old.exists():
