@@ -538,12 +538,14 @@ class Adoption:
                 shutil.copy2(old, kept / ".copy", follow_symlinks=False)
                 (kept / ".copy").replace(copy)
             old.parent.mkdir(parents=True, exist_ok=True)
+            if old.parent.resolve().stat().st_dev != draft.stat().st_dev:  # on another volume, where no move reaches
+                if new.name == ".gitkeep":
+                    old.touch()
+                    continue
+                new = Path(shutil.copy2(new, old.with_name(f".{old.name}.new")))
             if old.exists():
                 os.chown(new, -1, old.stat().st_gid)
-            if old.parent.resolve().stat().st_dev == draft.stat().st_dev:
-                new.replace(old)
-            else:
-                old.touch()  # a placeholder, on another volume
+            new.replace(old)
         self.ready.unlink()
 
     def setup(self):
