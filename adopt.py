@@ -452,6 +452,8 @@ class Adoption:
         if not shutil.which("git"):
             fail("git is missing; install it")
         if (appdir / ".copier-answers.yml").exists():
+            if not (appdir / "lib/setup_git.py").exists():
+                fail(".copier-answers.yml is of another template; move it away first")
             return None
         found = [name for name in ("rattail", "wutta") if (appdir / f"{name}.conf").is_file()]
         if not found:
