@@ -572,6 +572,7 @@ def main():
     options = parser.parse_args()
     sys.stdout.reconfigure(errors="surrogateescape")  # names of files need not be UTF-8
     appdir = Path(options.appdir).absolute()
+    appdir = appdir.resolve() if ".." in appdir.parts else appdir  # the names of its folders count
     adoption = Adoption(appdir, options)
     framework = adoption.check()
     os.umask(0o027)
