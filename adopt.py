@@ -86,6 +86,14 @@ def last_line(text):
     return (text.strip().splitlines() or ["it said nothing"])[-1]
 
 
+def user_name(uid):
+    """Return the name of a user, or the number if there is none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
 def read(path):
     """Return a config as a parser that keeps its values as they are written."""
     parser = configparser.RawConfigParser()
@@ -447,7 +455,7 @@ class Adoption:
             fail(f"upstream cannot read config in {appdir}; use a path of A-Z a-z 0-9 / . _ @ + -")
         owner = appdir.stat().st_uid
         if owner != os.geteuid():
-            name = pwd.getpwuid(owner).pw_name
+            name = user_name(owner)
             fail(f"the app dir belongs to {name}; run this as that user: sudo -u {name} {' '.join(sys.argv)}")
         if not shutil.which("git"):
             fail("git is missing; install it")
@@ -460,6 +468,11 @@ class Adoption:
             fail(f"{appdir} has no rattail.conf and no wutta.conf; for a new app dir use copier copy")
         if found == ["rattail", "wutta"]:
             fail(f"{appdir} has rattail.conf and wutta.conf; move the one away that the app does not read")
+        given = any(answer.startswith("service_user=") for answer in self.options.data)
+        for folder in (appdir / name for name in ("data", "log", "cache") if not given and (appdir / name).exists()):
+            if (uid := folder.stat().st_uid) != owner:
+                name = user_name(uid)
+                fail(f"{folder.name} belongs to {name}; give --data service_user={name}, or chown it")
         if not self.ready.exists():  # else what came in is not committed yet
             self.check_git()
         return found[0]
