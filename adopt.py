@@ -411,6 +411,13 @@ class Draft:
                     self.put(name, f"{kind}s", "keys", ", ".join(keys + missing))
             core = parse(self.text(self.core))
 
+    def replaces(self, name):
+        """Return whether a file of the draft comes in place of another one."""
+        old = self.appdir / name
+        if name.startswith(WRITTEN_ONCE) and old.exists():
+            return False
+        return not old.is_file() or old.read_bytes() != (self.folder / name).read_bytes()
+
     def ignore_own_files(self):
         """Let git leave out what the template does not know, since nobody looked whether a secret is in it."""
         text = self.text(".gitignore")
@@ -508,13 +515,16 @@ class Adoption:
     def report(self, draft):
         """Say what happens to values and files, beside the diff."""
         answers = ", ".join(f"{name}={value}" for name, value in draft.given.items() if value not in ("", []))
-        new = [name for name in draft.names if not (self.appdir / name).exists() and not name.endswith(".gitkeep")]
+        names = [name for name in draft.names if not name.endswith(".gitkeep")]
+        new = [name for name in names if not os.path.lexists(self.appdir / name)]
+        replaced = [name for name in names if name not in {*new, *draft.old, *PRIVATE} and draft.replaces(name)]
         for title, lines in {
             "Answers that fit (--data NAME=VALUE changes one)": [answers],
             "Goes into secrets.conf, for you alone to read, never in git": draft.secret,
             "Stays where it is": draft.stays,
             "Gives way to the template": draft.given_way,
             "New": [", ".join(new)] * bool(new),
+            "Replaced (yours are kept in data/before-adoption)": [", ".join(replaced)] * bool(replaced),
             "Untouched, and not in git": [", ".join(draft.own)] * bool(draft.own),
             "Mind": dict.fromkeys(draft.hints),
         }.items():
