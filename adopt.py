@@ -201,10 +201,9 @@ class Draft:
             if (self.appdir / name).is_dir():
                 fail(f"{name} is a folder, and the template has a file of that name; move it away first")
             for folder in Path(name).parents:
-                if (self.appdir / folder).is_symlink() and not (self.appdir / folder).exists():
-                    fail(f"{folder} is a link to nothing, and the template has a folder of that name; move it away first")
-                if (self.appdir / folder).is_file():
-                    fail(f"{folder} is a file, and the template has a folder of that name; move it away first")
+                if os.path.lexists(self.appdir / folder) and not (self.appdir / folder).is_dir():
+                    kind = "file" if (self.appdir / folder).exists() else "link to nothing"
+                    fail(f"{folder} is a {kind}, and the template has a folder of that name; move it away first")
 
     def here(self, value):
         """Return a value with paths of the app dir, absolute or as seen from the env, written as %(here)s."""
@@ -489,8 +488,9 @@ class Adoption:
         if tracked := run("git", "ls-files", *PRIVATE, "restic.env", cwd=self.appdir).stdout.split():
             names = " ".join(tracked)
             fail(f"git tracks {names}, where secrets come; run: git rm --cached {names}, and commit that")
-        status = run("git", "--no-optional-locks", "status", "--porcelain", "--untracked-files=no", ".", cwd=self.appdir)
-        if edited := ", ".join(line[3:] for line in status.stdout.splitlines()):
+        status = ("status", "--porcelain", "--untracked-files=no", ".")
+        lines = run("git", "--no-optional-locks", *status, cwd=self.appdir).stdout.splitlines()
+        if edited := ", ".join(line[3:] for line in lines):
             fail(f"not committed: {edited}; commit or stash that first")
 
     def preview(self, framework):
