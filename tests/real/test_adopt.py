@@ -8,6 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
@@ -38,6 +41,38 @@ with app.short_session(commit=True) as session:
     user = auth.make_user(session=session, username=sys.argv[3])
     auth.set_user_password(user, sys.argv[4])
     user.roles.append(auth.get_role_administrator(session))
+"""
+# values that do not look like secrets at first sight; to a web app and its log they mean nothing
+SECRETS_OF_WEB = """
+[wutta.foo]
+salt = sesame-3
+auth = Basic sesame-4
+text = one
+    password=sesame-5
+cmd = mysqldump -uroot -psesame-6
+id_rsa = -----BEGIN PRIVATE KEY-----
+    sesame-7
+pem = -----BEGIN PRIVATE KEY-----
+    sesame-8
+x.watcher.kwarg.key = sesame-9
+[wuttaweb]
+maps.key = sesame-10
+recaptcha.sitekey = sesame-11
+bearer = sesame-12
+login = sesame-13
+sentry = https://sesame-14@sentry.io/1
+sentry.dsn = sesame-15
+chat = https://hooks.slack.com/services/sesame-16
+webhook = sesame-17
+"""
+SECRETS_OF_CORE = """
+[wutta.upgrades]
+default.command = curl -H 'Authorization: Bearer sesame-18' localhost
+[handler_email]
+kwargs = {'credentials': ('u', 'sesame-19')}
+[handler_post]
+class = handlers.HTTPHandler
+args = ('localhost', '/log?token=sesame-20')
 """
 # prints what the software of the env makes of the configs: all settings, those of the web app and of its server
 READ = """
@@ -140,14 +175,16 @@ def by_hand(app, postgresql):
     (app.dir / "wutta.conf").write_text(
         f"[wutta.config]\nusedb = true\npreferdb = true\n\n[wutta.db]\ndefault.url = sqlite:///{app.dir}/data/x.db\n\n"
         "[alembic]\nscript_location = wuttjamaican.db:alembic\nversion_locations = wuttjamaican.db:alembic/versions\n"
+        + SECRETS_OF_CORE
     )
     (app.dir / "web.conf").write_text(
         "[wutta.config]\nrequire = %(here)s/wutta.conf\n\n[app:main]\nuse = egg:Wutta_Demo\n"
         "wutta.config = %(__file__)s\npyramid.includes = pyramid_exclog\npyramid.default_locale_name = en\n"
         "beaker.session.type = file\nbeaker.session.data_dir = %(here)s/cache/sessions/data\n"
         "beaker.session.lock_dir = %(here)s/cache/sessions/lock\n"
-        "beaker.session.secret = TODO_YOU_SHOULD_CHANGE_THIS\nbeaker.session.key = by_hand\n\n"
-        "[server:main]\nuse = egg:waitress#main\nhost = 0.0.0.0\nport = 9080\nthreads = 1\n"
+        "beaker.session.secret = TODO_YOU_SHOULD_CHANGE_THIS\nbeaker.session.key = by_hand\n"
+        "pyramid.mysignkey = sesame-1\nmako.hmac = sesame-2\n\n"
+        "[server:main]\nuse = egg:waitress#main\nhost = 0.0.0.0\nport = 9080\nthreads = 1\n" + SECRETS_OF_WEB
     )
     python(app, MAKE_TABLES, app.dir / "wutta.conf")
     python(app, MAKE_USER, app.dir / "wutta.conf", *USER)
@@ -180,7 +217,8 @@ def edit_configs(app, framework):
     web.write_text(text)
     (app.dir / "dev.conf").write_text("[own]\npassword = sesame-dev\n")
     (app.dir / "mine.sh").write_text("#!/bin/sh\nexport PGPASSWORD=sesame-script\n")
-    (app.dir / os.fsdecode(b"caf\xe9 *.txt")).write_text("sesame-latin\n")
+    for name in (os.fsdecode(b"caf\xe9 *.txt"), "deploy\u00a0key.txt", "README.md"):
+        (app.dir / name).write_text("sesame-file\n")
     (app.dir / "mine.sh").chmod(0o740)
     core.chmod(0o604)
     return [SECRET.replace("%%", "%"), SECRET, PASSWORD]
@@ -261,7 +299,9 @@ def test_app_runs_on_as_it_was(peers, versions, peer):
     assert files(app.dir) == before
     assert "\n-beaker.session.secret = (hidden)\n" in shown
     assert f"diff --git before/{framework}.conf after/{framework}.conf" in shown
-    assert not [secret for secret in [*secrets, "sesame-own", "sesame-smtp", "sesame-pos"] if secret in shown]
+    assert not [secret for secret in secrets if secret in shown]
+    assert set(re.findall(r"sesame-\w+", shown)) <= {"sesame-unnamed", "sesame-file"}  # where nothing tells
+    assert "\nReplaced (yours are kept in data/before-adoption):\n  README.md\n" in shown
 
     printed = adopt(app, versions, "--apply").stdout
     assert not [secret for secret in secrets if secret in printed]
@@ -362,12 +402,40 @@ def test_killed_at_every_step_of_coming_in_and_taken_back(peers, template, tmp_p
     assert effective(app) == was
 
 
+def test_links_come_in_and_a_path_with_dots(peers, template):
+    """A link to nothing is kept as one, and a folder on another volume gets its files whole."""
+    app = peers(by_hand)[0]
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as volume:
+        assert os.stat(volume).st_dev != app.dir.stat().st_dev
+        (app.dir / "luigi").symlink_to(volume)
+        (app.dir / "backup.sh").symlink_to("missing/backup.sh")
+        adopt(SimpleNamespace(dir=f"{app.dir}/../{app.dir.name}"), template, "--apply")
+        assert "[loggers]" in (app.dir / "luigi/logging.conf").read_text()
+        assert not list(Path(volume).glob(".*.new"))
+    assert (app.dir / "backup.sh").read_text().startswith("#!")
+    assert os.readlink(app.dir / "data/before-adoption/backup.sh") == "missing/backup.sh"
+    assert not (app.dir / "answers.yml").exists()
+
+
 def write(name, text, old=None):
     """Return a function that spoils an app dir by a file with this text, or with it in place of an old one."""
 
     def spoil(app):
         path = app.dir / name
         path.write_text(path.read_text().replace(old, text) if old else text)
+
+    return spoil
+
+
+def track(name, text):
+    """Return a function that brings a file of an app dir into git, and then writes another text into it."""
+
+    def spoil(app):
+        write(name, "[own]\n")(app)
+        git("init", "--quiet", cwd=app.dir)
+        git("add", name, cwd=app.dir)
+        git("commit", "--quiet", "--message", "Mine", cwd=app.dir)
+        write(name, text)(app)
 
     return spoil
 
@@ -384,6 +452,14 @@ REFUSED = {
     "web.conf has no [app:main]": write("web.conf", "[app:other]", "[app:main]"),
     "[server:main] password looks like a secret": write("web.conf", "[server:main]\npassword = x", "[server:main]"),
     "lib is a file, and the template has a folder": write("lib", ""),
+    "lib is a link to nothing, and the template has a folder": lambda app: (app.dir / "lib").symlink_to("missing"),
+    "local.conf cannot be read, mend it first: File contains no section headers. (line 1)": write(
+        "local.conf", "PASSWORD=sesame-private\n"
+    ),
+    "git tracks local.conf, where secrets come; run: git rm --cached local.conf, and": track("local.conf", "[own]\n"),
+    "not committed: mine.sh; commit or stash that first": track("mine.sh", "export PGPASSWORD=sesame-edited\n"),
+    ".copier-answers.yml is of another template": write(".copier-answers.yml", "_src_path: gh:other/template\n"),
+    "data belongs to nobody; give --data service_user=nobody, or": lambda app: shutil.chown(app.dir / "data", "nobody"),
     "update.sh is a folder, and the template has a file": lambda app: (app.dir / "update.sh").mkdir(),
     "is being adopted right now": lambda app: fcntl.flock(os.open(app.dir, os.O_RDONLY), fcntl.LOCK_EX),
     "Copier could not render: 'web_port: use a port": lambda app: ["--data", "web_port=none"],
@@ -403,6 +479,7 @@ def test_what_it_cannot_do_is_refused(peers, template, reason):
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("adopt.py: ")
     assert reason in done.stderr
+    assert "sesame" not in done.stderr
     now = files(app.dir)
     assert {name: now.get(name) for name in before} == before
     assert not (app.dir / "secrets.conf").exists()
