@@ -301,7 +301,7 @@ def test_app_runs_on_as_it_was(peers, versions, peer):
     assert f"diff --git before/{framework}.conf after/{framework}.conf" in shown
     assert not [secret for secret in secrets if secret in shown]
     assert set(re.findall(r"sesame-\w+", shown)) <= {"sesame-unnamed", "sesame-file"}  # where nothing tells
-    assert "\nReplaced (yours are kept in data/before-adoption):\n  README.md\n" in shown
+    assert "\nReplaced (yours are kept in data/before-adoption):\n  README.md" in shown
 
     printed = adopt(app, versions, "--apply").stdout
     assert not [secret for secret in secrets if secret in printed]
