@@ -309,7 +309,7 @@ def take_back():
     base, new = READY.read_text().split()
     app = WORK / git("rev-parse", "--show-prefix").strip()
     git("reset", "--quiet", "--hard", new, cwd=WORK)
-    came = {name: content(app / name) for names in changes(app, base, new) for name in names}
+    came = {name: content(app / name) for part in changes(app, base, new) for name in part}
     git("reset", "--quiet", "--hard", base, cwd=WORK)
     for name in came:
         if content(APPDIR / name) != came[name]:
@@ -468,7 +468,8 @@ def main():
         finish(app, base, undo(app) if options.undo else update(app, options))
 
 
-try:
-    main()
-except OSError as error:
-    fail(STEP, f"{error}; run ./update.sh again")
+if __name__ == "__main__":
+    try:
+        main()
+    except OSError as error:
+        fail(STEP, f"{error}; run ./update.sh again")
