@@ -196,6 +196,9 @@ class Draft:
                 (self.folder / name).chmod(0o600)
             elif (self.appdir / name).exists():
                 (self.folder / name).chmod((self.appdir / name).stat().st_mode & 0o7777)
+        ask = (self.appdir.parent / "bin/python", "-W", "ignore", "lib/setup_packages.py", "--preview")
+        if run(*ask, cwd=self.folder).returncode == 3:
+            self.hints.append("the env lacks packages, so --apply first installs requirements.txt into it")
         self.names = sorted({*self.rendered, *self.texts}, key=lambda name: (name not in PRIVATE, name[0] == ".", name))
         for name in self.names:
             if (self.appdir / name).is_dir():
@@ -541,7 +544,7 @@ class Adoption:
         python = [self.appdir.parent / "bin/python", "-W", "ignore"]
         for step in ("setup_packages.py", "setup_secrets.py", "check_config.py"):
             if subprocess.run([*python, f"lib/{step}", "--quiet"], cwd=draft.folder).returncode:
-                fail(f"the check above failed, and nothing is changed; the new files are in {draft.folder}")
+                fail(f"the check above failed, and no file is changed; the new ones are in {draft.folder}")
         numbers = ("", *(f"-{number}" for number in range(2, 1000)))
         kept = next(name for name in (f"data/before-adoption{n}" for n in numbers) if not (self.appdir / name).exists())
         plan = {"folder": str(draft.folder.relative_to(self.appdir)), "kept": kept, "names": draft.names}

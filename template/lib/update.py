@@ -261,10 +261,8 @@ def check_places(app, base, new):
         live = content(APPDIR / name)
         if live not in (None, content(app / name)) and live != committed(app, base, name):
             fail(STEP, f"{name} is not as git has it, so an edit would be lost; move it away, run ./update.sh again")
-    for name in coming:
-        try:
-            keep_mode(APPDIR / name, app / name)
-        except PermissionError:
+        groups = {os.getegid(), *os.getgroups()}
+        if live is not None and os.geteuid() != 0 and (APPDIR / name).lstat().st_gid not in groups:
             fail(STEP, f"{name} is of a group of which you are no member, so it could not be kept; run: chgrp, as root")
 
 
@@ -289,7 +287,7 @@ def bring():
             put(app / name, APPDIR / name)
         for name in gone:
             remove(name)
-        git("reset", "--quiet", new)
+        reset_to(new)
     say(STEP, git("log", "-1", "--format=%s", new).strip())
     say(STEP, f"{len(coming)} files are new or changed" + (f", gone (but in git): {', '.join(gone)}" if gone else ""))
     failed = subprocess.run(["./setup.sh", "--quiet"], cwd=APPDIR).returncode
@@ -320,8 +318,14 @@ def take_back():
             put(app / name, APPDIR / name)
         else:
             remove(name)
-    git("reset", "--quiet")
+    reset_to("HEAD")
     READY.unlink()
+
+
+def reset_to(commit):
+    """Tell git that the app dir is at a commit, and let it write its index now: a later command has another umask."""
+    git("reset", "--quiet", commit)
+    git("status", "--porcelain", "--untracked-files=no")
 
 
 def put(new, old):

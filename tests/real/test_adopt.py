@@ -301,6 +301,8 @@ def test_app_runs_on_as_it_was(peers, versions, peer):
     assert f"diff --git before/{framework}.conf after/{framework}.conf" in shown
     assert not [secret for secret in secrets if secret in shown]
     assert set(re.findall(r"sesame-\w+", shown)) <= {"sesame-unnamed", "sesame-file"}  # where nothing tells
+    lacks = not (app.env / "bin/supervisord").exists()  # else another peer's adoption has installed it
+    assert ("the env lacks packages, so --apply first installs requirements.txt" in shown) == lacks
     assert "\nReplaced (yours are kept in data/before-adoption):\n  README.md" in shown
 
     printed = adopt(app, versions, "--apply").stdout
