@@ -176,8 +176,8 @@ class Draft:
         self.secret, self.stays, self.given_way, self.hints = [], [], [], []  # lines for the reader
         self.hidden = set()  # values that are not for the screen
         module = "rattail.config" if framework == "rattail" else "wuttjamaican.conf"
-        python = appdir.parent / "bin/python"
-        done = run(python, "-W", "ignore", "-c", ASK, module, appdir / self.core, cwd=appdir.parent)
+        self.python = [appdir.parent / "bin/python", "-W", "ignore"]  # upstream's warnings
+        done = run(*self.python, "-c", ASK, module, appdir / self.core, cwd=appdir.parent)
         if done.returncode:
             fail(f"{self.core} does not load in this env, mend that first: {hide(last_line(done.stderr))}")
         self.title, self.real = json.loads(last_line(done.stdout))
@@ -196,8 +196,7 @@ class Draft:
                 (self.folder / name).chmod(0o600)
             elif (self.appdir / name).exists():
                 (self.folder / name).chmod((self.appdir / name).stat().st_mode & 0o7777)
-        ask = (self.appdir.parent / "bin/python", "-W", "ignore", "lib/setup_packages.py", "--preview")
-        if run(*ask, cwd=self.folder).returncode == 3:
+        if run(*self.python, "lib/setup_packages.py", "--preview", cwd=self.folder).returncode == 3:
             self.hints.append("the env lacks packages, so --apply first installs requirements.txt into it")
         self.names = sorted({*self.rendered, *self.texts}, key=lambda name: (name not in PRIVATE, name[0] == ".", name))
         for name in self.names:
@@ -541,9 +540,8 @@ class Adoption:
         draft = Draft(self.appdir, framework, self.work, self.options)
         draft.make()
         self.report(draft)
-        python = [self.appdir.parent / "bin/python", "-W", "ignore"]
         for step in ("setup_packages.py", "setup_secrets.py", "check_config.py"):
-            if subprocess.run([*python, f"lib/{step}", "--quiet"], cwd=draft.folder).returncode:
+            if subprocess.run([*draft.python, f"lib/{step}", "--quiet"], cwd=draft.folder).returncode:
                 fail(f"the check above failed, and no file is changed; the new ones are in {draft.folder}")
         numbers = ("", *(f"-{number}" for number in range(2, 1000)))
         kept = next(name for name in (f"data/before-adoption{n}" for n in numbers) if not (self.appdir / name).exists())

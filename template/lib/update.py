@@ -24,6 +24,7 @@ STEP = "update"
 WORK = APPDIR / ".update"
 READY = WORK / ".git/ready"  # holds two commits: where the app dir was, and where it goes
 STOPPED = WORK / ".git/stopped"  # holds the commit of the app dir, and the subject of the one that waits
+EXCLUDE = WORK / ".git/info/exclude"
 SUBJECT = "Update by template"
 BEFORE_WORDS = "'dict object' has no attribute "  # how Copier says what the template says of a bad answer
 IDENTITY = {"user.name": "appdir", "user.email": "appdir@localhost"}
@@ -206,19 +207,13 @@ def check(app):
     for name in ("secrets.conf", "local.conf"):  # what is not in git, but read by the configs
         if (APPDIR / name).exists() and (name == "secrets.conf" or not (app / name).exists()):
             shutil.copy2(APPDIR / name, app / name)
-            exclude = git_path(app, "info/exclude")
-            exclude.parent.mkdir(exist_ok=True)
-            with open(exclude, "a") as file:  # also where only the app dir's own repository says so
+            EXCLUDE.parent.mkdir(exist_ok=True)
+            with open(EXCLUDE, "a") as file:  # also where only the app dir's own repository says so
                 file.write(f"{name}\n")
     (app / "log").mkdir(exist_ok=True)  # where the configs open their logs
     python = [sys.executable, "-W", "ignore"]  # upstream's warnings
     steps = ("setup_packages.py", "setup_secrets.py", "check_config.py")
     return all(not subprocess.run([*python, f"lib/{step}", "--quiet"], cwd=app).returncode for step in steps)
-
-
-def git_path(app, name):
-    """Return the path of a file of the repository that an app dir is in."""
-    return app / git("rev-parse", "--git-path", name, cwd=app).strip()
 
 
 def content(path):
@@ -248,6 +243,7 @@ def changes(app, base, new):
 def check_places(app, base, new):
     """Refuse what is in the way of an update, as far as git does not see it: nothing of it may be lost, or stop us."""
     coming, gone = changes(app, base, new)
+    groups = {os.getegid(), *os.getgroups()}
     for name in [*coming, *gone, *(f"{folder}/.gitkeep" for folder in new_folders(app))]:
         path = APPDIR / name
         parent = next(folder for folder in path.parents if os.path.lexists(folder))
@@ -261,30 +257,30 @@ def check_places(app, base, new):
         live = content(APPDIR / name)
         if live not in (None, content(app / name)) and live != committed(app, base, name):
             fail(STEP, f"{name} is not as git has it, so an edit would be lost; move it away, run ./update.sh again")
-        groups = {os.getegid(), *os.getgroups()}
         if live is not None and os.geteuid() != 0 and (APPDIR / name).lstat().st_gid not in groups:
             fail(STEP, f"{name} is of a group of which you are no member, so it could not be kept; run: chgrp, as root")
 
 
-def bring():
-    """Bring the clone's commit into the app dir; may be cut off at any point and run again."""
-    base, new = READY.read_text().split()
-    app = WORK / git("rev-parse", "--show-prefix").strip()
-    git("reset", "--quiet", "--hard", new, cwd=WORK)  # brings back what an earlier run has moved away
-    coming, gone = changes(app, base, new)
+def go_on(app, base, new):
+    """Go on with an update that was cut off while it came in, unless somebody changed what it would overwrite."""
+    git("reset", "--quiet", "--hard", new, cwd=WORK)  # brings back what was moved away
     if not is_in(new):
         if head() != base:
             fail(STEP, "somebody committed while an update came in; ./update.sh --abort takes the update back")
         check_places(app, base, new)
+    bring(app, base, new)
+
+
+def bring(app, base, new):
+    """Bring the clone's commit into the app dir; may be cut off at any point, and go on."""
+    coming, gone = changes(app, base, new)
+    if not is_in(new):
         git("fetch", "--quiet", "--no-tags", WORK, "HEAD")
-        for name in coming:
-            (APPDIR / name).parent.mkdir(parents=True, exist_ok=True)
-            keep_mode(APPDIR / name, app / name)
         for folder in new_folders(app):
             (APPDIR / folder).mkdir(parents=True, exist_ok=True)
             (APPDIR / folder / ".gitkeep").touch()
         for name in coming:
-            put(app / name, APPDIR / name)
+            put_as(app / name, APPDIR / name)
         for name in gone:
             remove(name)
         reset_to(new)
@@ -302,10 +298,8 @@ def is_in(new):
     return not run(["git", "merge-base", "--is-ancestor", new, "HEAD"], APPDIR).returncode
 
 
-def take_back():
+def take_back(app, base, new):
     """Take back what came in of an update that was cut off; may itself be cut off, and run again."""
-    base, new = READY.read_text().split()
-    app = WORK / git("rev-parse", "--show-prefix").strip()
     git("reset", "--quiet", "--hard", new, cwd=WORK)
     came = {name: content(app / name) for part in changes(app, base, new) for name in part}
     git("reset", "--quiet", "--hard", base, cwd=WORK)
@@ -313,9 +307,7 @@ def take_back():
         if content(APPDIR / name) != came[name]:
             continue  # it did not come in, or was edited since
         if os.path.lexists(app / name):
-            (APPDIR / name).parent.mkdir(parents=True, exist_ok=True)
-            keep_mode(APPDIR / name, app / name)
-            put(app / name, APPDIR / name)
+            put_as(app / name, APPDIR / name)
         else:
             remove(name)
     reset_to("HEAD")
@@ -326,6 +318,13 @@ def reset_to(commit):
     """Tell git that the app dir is at a commit, and let it write its index now: a later command has another umask."""
     git("reset", "--quiet", commit)
     git("status", "--porcelain", "--untracked-files=no")
+
+
+def put_as(new, old):
+    """Move a file over the old one, with the mode and group that it had."""
+    old.parent.mkdir(parents=True, exist_ok=True)
+    keep_mode(old, new)
+    put(new, old)
 
 
 def put(new, old):
@@ -406,17 +405,17 @@ def finish(app, base, subject):
     git(*identity(), "commit", "--quiet", "--no-verify", "--allow-empty", "--message", subject, cwd=app)
     check_clean()
     check_base(base)
-    check_places(app, base, head(app))
+    new = head(app)
+    check_places(app, base, new)
     if live.read_bytes() != secrets:
         fail(STEP, "secrets.conf was changed while this ran; run ./update.sh again")
     if coming.read_bytes() != secrets:  # only added to, so the old version can live with it
-        keep_mode(live, coming)
-        put(coming, live)
+        put_as(coming, live)
     draft = READY.with_name("ready.new")
-    draft.write_text(f"{base} {head(app)}")
+    draft.write_text(f"{base} {new}")
     draft.replace(READY)
     STOPPED.unlink(missing_ok=True)
-    bring()
+    bring(app, base, new)
 
 
 def main():
@@ -434,14 +433,16 @@ def main():
     check_app_dir()
     if not options.preview:
         lock(STEP)
+    app = WORK / git("rev-parse", "--show-prefix").strip()
     if READY.exists():
         if options.preview:
             fail(STEP, "an update was cut off while it came in; run ./update.sh, which finishes it")
-        if options.abort and not is_in(READY.read_text().split()[1]):
-            take_back()
+        base, new = READY.read_text().split()
+        if options.abort and not is_in(new):
+            take_back(app, base, new)
             shutil.rmtree(WORK)
             return
-        bring()
+        go_on(app, base, new)
         if options.abort:
             fail(STEP, "the update was on its way in, and is complete now; ./update.sh --undo takes it back")
         if resume:
@@ -460,14 +461,14 @@ def main():
         check_base(base)
         git("add", "--all", cwd=WORK)  # tells git that its conflicts are mended, where no marker is left
         git("reset", "--quiet", "--soft", base, cwd=WORK)  # in case that they were committed there
-        finish(WORK / git("rev-parse", "--show-prefix").strip(), base, subject)
+        finish(app, base, subject)
     elif options.abort or resume:
         fail(STEP, "no update waits")
     else:
         if os.path.lexists(WORK) and (WORK.is_symlink() or not (WORK / ".git").is_dir()):
             fail(STEP, f"{WORK} is not of an update; move it away")
         shutil.rmtree(WORK, ignore_errors=True)
-        app = clone_to(WORK)
+        clone_to(WORK)
         base = head(app)
         finish(app, base, undo(app) if options.undo else update(app, options))
 

@@ -384,11 +384,16 @@ def is_finished(app):
     return git("log", "-1", "--format=%s", cwd=app.dir).startswith("Update by template")
 
 
+def die(app, at, *options):
+    """Run update.sh's Python, which is killed at a step (see DIES_AT), and return the process."""
+    (app.env / "dies_at.py").write_text(DIES_AT)
+    return app.run(app.env / "bin/python", "../dies_at.py", at, *options, check=False)
+
+
 def test_killed_at_every_step_of_coming_in(app, tmp_path):
     """Each rename, chmod, mkdir, removal and child process is a point where it dies; then it goes on, or back."""
-    old, python = tracked(app), app.env / "bin/python"
-    (app.env / "dies_at.py").write_text(DIES_AT)
-    assert app.run(python, "../dies_at.py", "ready", check=False).returncode == -signal.SIGKILL
+    old = tracked(app)
+    assert die(app, "ready").returncode == -signal.SIGKILL
     shutil.copytree(app.dir, tmp_path / "ready", symlinks=True)
     app.run("./update.sh", "--continue")
     assert is_new(app)
@@ -396,7 +401,7 @@ def test_killed_at_every_step_of_coming_in(app, tmp_path):
     mixed = 0
     for step in range(1, 200):
         put_back(app, tmp_path / "ready")
-        done = app.run(python, "../dies_at.py", step, "--continue", check=False)
+        done = die(app, step, "--continue")
         found = tracked(app)
         for name in found:  # each file is whole, the old one or the new one
             assert found[name] in (old.get(name), new.get(name)), (step, name)
@@ -420,8 +425,7 @@ def test_killed_at_every_step_of_coming_in(app, tmp_path):
 
 
 def test_edit_between_two_runs_is_not_lost(app):
-    (app.env / "dies_at.py").write_text(DIES_AT)
-    app.run(app.env / "bin/python", "../dies_at.py", "ready", check=False)
+    assert die(app, "ready").returncode == -signal.SIGKILL
     (app.dir / "web.conf").write_text("# mine")
     assert "web.conf is not as git has it, so an edit would be lost" in refused(app)
     git("commit", "--quiet", "--all", "--message", "Mine", cwd=app.dir)
