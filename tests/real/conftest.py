@@ -36,7 +36,8 @@ def require(found, what, package):
 def shared_envs(tmp_path_factory):
     """Let all tests of this run share packages, Copier, and the envs that they need: each is made once, and copied."""
     base = tmp_path_factory.getbasetemp()
-    apps.shared_envs = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "envs"
+    ours = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "envs"
+    apps.shared_envs = Path(os.environ.get("TEST_ENVS") or ours)  # a folder that outlives the run, for short runs
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PIP_CACHE_DIR", apps.PIP_CACHE)
         patch.setenv("COPIER", str(Path(sys.executable).with_name("copier")))  # for update.sh and adopt.py
