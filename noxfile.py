@@ -55,7 +55,7 @@ def benchmarks(session):
 
 @nox.session
 def apps(session):
-    """Try each app that PyPI has for the frameworks, and write the README's table; `-- -k Sideshow` tries one."""
+    """Try each app that PyPI has for the frameworks, and write docs/compatibility.md; `-- -k Sideshow` tries one."""
     session.install(*TESTS)
     session.run("pytest", "-s", "tests/real/published_apps.py", *session.posargs)
 

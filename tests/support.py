@@ -1,5 +1,6 @@
-"""What tests share beside fixtures: the questions, git, and a look at all files of a folder."""
+"""What tests share beside fixtures: the questions, git, generated tables, and a look at all files of a folder."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -74,3 +75,15 @@ def files(folder):
         for path in sorted(Path(folder).rglob("*"))
         if path.is_file() and ".git" not in path.relative_to(folder).parts
     }
+
+
+def generated(page, name, wanted):
+    """Assert that the part NAME of a page in docs/ is what was generated; with UPDATE_DOCS=1, write it instead."""
+    path = ROOT / "docs" / page
+    text = path.read_text()
+    found = re.search(rf"(?<=<!-- {name} -->\n).*?(?=\n\n|\n?\Z)", text, re.DOTALL)
+    assert found, f"{page} has no <!-- {name} -->"
+    if os.environ.get("UPDATE_DOCS"):
+        path.write_text(text[: found.start()] + wanted + text[found.end() :])
+    else:
+        assert found[0] == wanted, f"docs/{page} is out of date; run this test with UPDATE_DOCS=1"

@@ -1,9 +1,8 @@
 """What the README says is so: its questions, its commands, its tree."""
 
-import os
 import re
 
-from support import ROOT, framework_of, questions
+from support import ROOT, framework_of, generated, questions
 
 README = (ROOT / "README.md").read_text()
 
@@ -19,12 +18,7 @@ def table():
 
 
 def test_questions():
-    found = re.search(r"<!-- questions -->\n(.*?)\n\n", README, re.DOTALL)
-    assert found
-    if os.environ.get("UPDATE_README"):
-        (ROOT / "README.md").write_text(README.replace(found[0], f"<!-- questions -->\n{table()}\n\n"))
-    else:
-        assert found[1] == table(), "run this test with UPDATE_README=1 to write the table anew"
+    generated("questions.md", "questions", table())
 
 
 def test_pictures_are_there():

@@ -1,6 +1,6 @@
 """Each app that PyPI has for these frameworks, tried from a rendered app dir; `nox -s apps` runs this.
 
-What was seen goes into the table of the README.  An app that does not work is no failure here:
+What was seen goes into docs/compatibility.md.  An app that does not work is no failure here:
 its row says why.  But the bare frameworks must work.
 """
 
@@ -37,18 +37,18 @@ import json, platform, sys
 from importlib.metadata import version
 print(json.dumps([platform.python_version(), *map(version, sys.argv[1:])]))
 """
-TABLE = re.compile(r"(?<=<!-- apps -->\n).*?(?=\n\n)", re.DOTALL)
+TABLE = re.compile(r"(?<=<!-- apps -->\n).*?(?=\n\n|\n?\Z)", re.DOTALL)
 
 
 def put_into_table(name, *cells):
-    """Write an app's row into the README's table, in the place of its old one."""
-    readme = ROOT / "README.md"
-    text = readme.read_text()
+    """Write an app's row into docs/compatibility.md, in the place of its old one."""
+    page = ROOT / "docs/compatibility.md"
+    text = page.read_text()
     rows = {line.split()[1]: line for line in TABLE.search(text)[0].splitlines()[2:]}
     rows[name] = f"| {' | '.join(cells)} |"
     head = [f"| {' | '.join(COLUMNS)} |", "| --- " * len(COLUMNS) + "|"]
     lines = head + [rows[name] for name in APPS if name in rows]
-    readme.write_text(TABLE.sub(lambda match: "\n".join(lines), text))
+    page.write_text(TABLE.sub(lambda match: "\n".join(lines), text))
 
 
 def reason(error, app):

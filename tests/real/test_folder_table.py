@@ -3,12 +3,11 @@
 That each folder is in that table, test_render.py shows.
 """
 
-import os
 import re
 
 import pytest
 from real import proofs
-from support import ROOT
+from support import generated
 
 FRAMEWORKS = {"rattail": "Rattail", "wutta": "Wutta"}
 LEFT_TO_YOU = "nothing in the app uses it"
@@ -54,10 +53,4 @@ def test_the_project_says_what_is_proved(proved):
     for (names, shows, test), frameworks in sorted(rows.items()):
         titles = [title for key, title in FRAMEWORKS.items() if key in frameworks]
         lines.append(f"| `{'`, `'.join(names)}` | {', '.join(titles)} | {shows} | `{test}` |")
-    readme = (ROOT / "README.md").read_text()
-    found = re.search(r"<!-- folders -->\n(.*?)\n\n", readme, re.DOTALL)
-    wanted = "\n".join(lines)
-    if os.environ.get("UPDATE_README"):
-        (ROOT / "README.md").write_text(readme.replace(found[0], f"<!-- folders -->\n{wanted}\n\n"))
-    else:
-        assert found[1] == wanted, "run this test with UPDATE_README=1 to write the table anew"
+    generated("folders.md", "folders", "\n".join(lines))

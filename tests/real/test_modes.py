@@ -1,7 +1,6 @@
 """Owner, group and mode of the app dir, and the app's whole life as a user without rights."""
 
 import os
-import re
 import shutil
 import subprocess
 
@@ -10,7 +9,7 @@ from real.apps import ADMIN, KINDS, App, free_port, listens, make_app, running, 
 from real.backups import variables
 from real.people import DEVELOPER, PYTHON, SERVICE_USER, by, open_folder, user_group
 from real.web import Web
-from support import ROOT, git, release
+from support import generated, git, release
 
 
 @pytest.fixture(scope="module")
@@ -151,16 +150,11 @@ def test_user_that_does_not_exist(app):
     assert (code, "there is no user no-such-user; make it with: adduser" in text) == (False, True)
 
 
-def test_the_readme_tells_it(app):
+def test_the_docs_tell_it(app):
     """One table, from the rules that setup.sh follows."""
     script = "import sys; sys.path.insert(0, 'lib'); import setup_modes; print(setup_modes.table())"
     wanted = app.run("../bin/python", "-c", script).stdout.strip()
-    readme = (ROOT / "README.md").read_text()
-    found = re.search(r"<!-- modes -->\n(.*?)\n\n", readme, re.DOTALL)
-    if os.environ.get("UPDATE_README"):
-        (ROOT / "README.md").write_text(readme.replace(found[0], f"<!-- modes -->\n{wanted}\n\n"))
-    else:
-        assert found[1] == wanted, "run this test with UPDATE_README=1 to write the table anew"
+    generated("security.md", "modes", wanted)
 
 
 @pytest.mark.proves("system", framework="wutta")
