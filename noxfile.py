@@ -23,19 +23,75 @@ def in_memory():
     return {"TMPDIR": str(shared)} if roomy else {}
 
 
-@nox.session
-def tests(session):
-    """Check the style and run all tests; arguments go to pytest, such as `-- tests/test_answers.py`."""
-    session.install(*TESTS)
+def lint_all(session):
+    """Check the style of all Python."""
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
-    if session.posargs:
-        session.run("pytest", *session.posargs)
-        return
-    session.run("pytest", "--numprocesses=2", "--ignore=tests/matrix", "--ignore=tests/real", env=in_memory())
-    session.run("pytest", "--numprocesses=2", "tests/matrix", env=in_memory())
-    # the tests of one file share their apps, so they stay on one worker; one more than processors, as some wait
-    session.run("pytest", "--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder", "tests/real")
+
+
+def run_tests(session, *folders):
+    """Run the tests of some folders of tests/, or whatever the arguments of the session say."""
+    arguments = session.posargs or [f"tests/{name}" for name in folders]
+    if "real" in folders and not session.posargs:
+        # the tests of one file share their apps, so they stay on one worker; one more than processors, as some wait
+        session.run("pytest", "--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder", *arguments)
+    else:
+        spread = [] if session.posargs else ["--numprocesses=2"]
+        session.run("pytest", *spread, *arguments, env=in_memory())
+
+
+@nox.session
+def tests(session):
+    """Check the style and run all tests; arguments go to pytest, such as `-- tests/render/test_answers.py`."""
+    session.install(*TESTS)
+    lint_all(session)
+    run_tests(session, "unit", "render")
+    if not session.posargs:
+        run_tests(session, "matrix")
+        run_tests(session, "real")
+
+
+@nox.session
+def quick(session):
+    """Check the style, and run the tests that need no server and no env: tests/unit and tests/render."""
+    session.install(*TESTS)
+    lint_all(session)
+    run_tests(session, "unit", "render")
+
+
+@nox.session
+def lint(session):
+    """Check the style."""
+    session.install("ruff")
+    lint_all(session)
+
+
+@nox.session
+def unit(session):
+    """Test the Python of the app dir and of the adoption by itself."""
+    session.install(*TESTS)
+    run_tests(session, "unit")
+
+
+@nox.session
+def render(session):
+    """Test what Copier renders."""
+    session.install(*TESTS)
+    run_tests(session, "render")
+
+
+@nox.session
+def matrix(session):
+    """Test Copier's updates of every version, set of answers and kind of edit."""
+    session.install(*TESTS)
+    run_tests(session, "matrix")
+
+
+@nox.session
+def real(session):
+    """Test with the real software: servers, databases, browsers, other users."""
+    session.install(*TESTS)
+    run_tests(session, "real")
 
 
 @nox.session

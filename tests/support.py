@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
@@ -22,16 +23,9 @@ ANSWERS = [
 ]
 
 
-class YamlWithIncludes(yaml.SafeLoader):
-    """Reads copier.yml, whose `!include FILE` names a YAML file beside it."""
-
-
-YamlWithIncludes.add_constructor("!include", lambda loader, node: yaml.safe_load((ROOT / node.value).read_text()))
-
-
 def questions():
     """Return the questions of copier.yml that can be answered: a dict of their settings by name."""
-    entries = yaml.load((ROOT / "copier.yml").read_text(), Loader=YamlWithIncludes)
+    entries = yaml.safe_load((ROOT / "copier.yml").read_text())
     return {
         name: entry for name, entry in entries.items() if not name.startswith("_") and entry.get("when") is not False
     }
@@ -87,3 +81,10 @@ def generated(page, name, wanted):
         path.write_text(text[: found.start()] + wanted + text[found.end() :])
     else:
         assert found[0] == wanted, f"docs/{page} is out of date; run this test with UPDATE_DOCS=1"
+
+
+def require(found, what, package):
+    """Skip the test aloud if something of the system is missing; in CI that is a failure."""
+    if not found:
+        message = f"{what} is missing; install it with: apt-get install {package}"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)

@@ -76,10 +76,10 @@ def running(command, log, ready, cwd=None, env=None, seconds=90):
         process.wait()
 
 
-def cut_off(command, cwd, seconds=0, reached=lambda: True, by=signal.SIGKILL, **environment):
+def interrupt(command, cwd, seconds=0, reached=lambda: True, by=signal.SIGKILL, **environment):
     """Begin a command in a folder, and some seconds after `reached()` is true send all of it a signal.
 
-    Returns what it said to stderr until its end, or None if it came to its end before.
+    Returns what it said to stderr until then.  A command that ended before is an AssertionError: nothing was proved.
     """
     with tempfile.TemporaryFile("w+") as said:
         process = subprocess.Popen(
@@ -89,12 +89,14 @@ def cut_off(command, cwd, seconds=0, reached=lambda: True, by=signal.SIGKILL, **
         while process.poll() is None and not reached():
             time.sleep(0.001)
         time.sleep(seconds)
-        if process.poll() is not None:
-            return None
-        os.killpg(process.pid, by)
+        ended = process.poll() is not None
+        if not ended:
+            os.killpg(process.pid, by)
         process.wait()
         said.seek(0)
-        return said.read()
+        output = said.read()
+        assert not ended, f"{command} ended with exit code {process.returncode} before it was interrupted:\n{output}"
+        return output
 
 
 def find_python(version):

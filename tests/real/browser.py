@@ -2,8 +2,6 @@
 
 Needs Debian's packages chromium and chromium-driver, and selenium from PyPI:
 
-    if reason := browser.unavailable():
-        pytest.skip(reason)
     with browser.Browser() as b:
         b.login("http://127.0.0.1:8080", "admin", password, shot=folder / "login.png")
         b.become_root("http://127.0.0.1:8080", "admin")

@@ -13,23 +13,17 @@ import pytest
 from aiosmtpd.controller import Controller
 from real import apps
 from real.apps import KINDS, find_python, free_port, listens, make_app, running
+from support import require
 
 POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-LONGEST = ["restore", "login", "update_sh", "fleet", "backup", "adopt", "upgrade", "fleet_one", "services", "setup"]
-LONGEST += ["config", "check", "modes", "menu", "luigi"]
+LONGEST = ["restore", "login", "update", "fleet_of_many_hosts", "backup", "adopt", "upgrade", "fleet_of_one_app"]
+LONGEST += ["services", "setup", "config", "check", "permissions", "menu", "luigi"]
 
 
 def pytest_collection_modifyitems(items):
     """Begin with the files that take longest, so that in the end no worker waits for another."""
     order = {f"test_{name}.py": number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.name, len(order)))
-
-
-def require(found, what, package):
-    """Skip the test aloud if something of the system is missing; in CI that is a failure."""
-    if not found:
-        message = f"{what} is missing; install it with: apt-get install {package}"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
 
 
 @pytest.fixture(scope="session", autouse=True)

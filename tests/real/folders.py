@@ -52,7 +52,7 @@ def only_file(folder):
     return path
 
 
-def files(app, folder):
+def paths_in(app, folder):
     """Return the files below a folder of the app dir, as a set of paths."""
     return {path for path in (app.dir / folder).rglob("*") if path.is_file()}
 
@@ -110,14 +110,14 @@ def copied_cookie(web):
 
 def check_cleanup(app, web, *command):
     """Check that a command of the framework removes a session of 31 days ago, and no other; `web` is logged in."""
-    fresh = files(app, "sessions")
+    fresh = paths_in(app, "sessions")
     old = Web(web.base)
     old.login(*ADMIN)
-    expired = files(app, "sessions") - fresh
+    expired = paths_in(app, "sessions") - fresh
     assert {path.suffix for path in expired} == {".cache", ".lock"}
     for path in expired:
         os.utime(path, (0, time.time() - 31 * DAY))
     app.run(*command)
-    assert files(app, "sessions") == fresh
+    assert paths_in(app, "sessions") == fresh
     assert not is_logged_in(old)
     assert is_logged_in(web)

@@ -12,9 +12,10 @@ import subprocess
 import time
 
 import pytest
-from real.apps import KINDS, cut_off, make_app
+from real.apps import KINDS, interrupt, make_app
 from real.backups import repository, restic, run_of, snapshots, variables, watching
-from real.conftest import POSTGRES, require
+from real.conftest import POSTGRES
+from support import require
 
 
 @pytest.fixture(scope="module")
@@ -299,7 +300,7 @@ def test_killed_backup_is_made_good_by_the_next(on_postgresql):
     whole = time.monotonic() - begin
     for point in range(10):
         (on_postgresql.dir / "data/batches/neworder/noise").write_bytes(os.urandom(500_000))
-        cut_off(["./backup.sh"], on_postgresql.dir, whole * (point + 0.5) / 10)
+        interrupt(["./backup.sh"], on_postgresql.dir, whole * (point + 0.5) / 12)
         if point % 2:  # two killed runs, and a whole one
             assert on_postgresql.run("./backup.sh", "--quiet").stdout == ""
     dumps = {run_of(dump) for dump in snapshots(on_postgresql, "database")}

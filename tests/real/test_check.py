@@ -9,8 +9,7 @@ import subprocess
 import copier
 import pytest
 from real.apps import KINDS, free_port, make_app
-from real.conftest import require
-from support import files, git, release
+from support import files, git, release, require
 
 WELL = {"config", "database", "modes", "disk", "services", "web", "overnight", "backup", "template"}
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 from real.apps import KINDS, make_app
-from real.conftest import require
+from support import require
 
 FOLDERS = ["data/uploads", "work/csv", "work/generated-projects", "work/user-files"]
 ROTATED_BY_SUPERVISOR = {
@@ -28,6 +28,7 @@ for number in range(3000):
 HANDLERS = """
 import logging, sys
 from rattail.config import make_config
+from support import require
 make_config(sys.argv[1])
 for handler in logging.getLogger().handlers:
     if hasattr(handler, "baseFilename"):

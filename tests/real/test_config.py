@@ -8,13 +8,14 @@ import subprocess
 
 import pytest
 from real.apps import ADMIN, App, free_port, listens, make_app, running
-from real.conftest import require
 from real.folders import DAY, copied_cookie, is_logged_in
 from real.web import Web
-from test_answers import TITLE
+from render.test_answers import TITLE
+from support import require
 
 PRINT_CONFIG = """
 import json, sys
+from support import require
 {imports}
 config = make_config(sys.argv[1])
 app = config.get_app()

@@ -16,9 +16,9 @@ from real.folders import (
     check_log_is_rotated,
     check_logs_are_apart,
     copied_cookie,
-    files,
     is_logged_in,
     only_file,
+    paths_in,
     send,
 )
 from real.web import Web
@@ -116,7 +116,7 @@ def words(xlsx):
 @pytest.mark.proves("data/uploads", "data/batches/vendor_catalog")
 def test_catalog_batch(app, web, tmp):
     """A price list sent by its form passes through the folder of uploads, and its batch keeps it and shows its rows."""
-    before = files(app, "data/uploads")
+    before = paths_in(app, "data/uploads")
     sheet = template_for_users(web)
     page = send(
         web, "/vendors/catalogs/new",
@@ -126,10 +126,10 @@ def test_catalog_batch(app, web, tmp):
     kept = only_file(record_folder(app, "data/batches/vendor_catalog", page))
     assert kept.name == "prices.xlsx"
     assert kept.read_bytes() == sheet
-    (passed,) = files(app, "data/uploads") - before
+    (passed,) = paths_in(app, "data/uploads") - before
     assert passed.read_bytes() == sheet
     assert list(tmp.rglob("*")) == []
-    assert files(app, "work/tmp") == set()
+    assert paths_in(app, "work/tmp") == set()
 
 
 @pytest.mark.proves("data/batches/vendor_invoice")
@@ -148,10 +148,10 @@ def test_inventory_batch(app, web, tmp_path):
     """The command make-batch keeps a count's file with its batch, which the web page shows."""
     count = tmp_path / "count.csv"
     count.write_text(f"upc,cases,units\n{UPC},1,2\n")
-    before = files(app, "data/batches/inventory")
+    before = paths_in(app, "data/batches/inventory")
     command = ["make-batch", "inventory", "--input-file", count, "--kwargs", "{}"]  # it fails without kwargs
     app.run("../bin/rattail", "-c", "rattail.conf", "--runas", ADMIN[0], *command)
-    (kept,) = files(app, "data/batches/inventory") - before
+    (kept,) = paths_in(app, "data/batches/inventory") - before
     assert kept.read_bytes() == count.read_bytes()
     page = web.get(f"/batch/inventory/{kept.parent.parent.name}{kept.parent.name}")
     assert re.search(r"Inventory &raquo; \d{8}\s*</title>", page.text)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from real.apps import ADMIN, KINDS, free_port, listens, make_app, running
-from real.conftest import require
 from real.web import Web
+from support import require
 
 SPOOFED = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Host": "evil.example.com", "X-Forwarded-Proto": "http"}
 LIMIT = 100 * 1024 * 1024

@@ -11,12 +11,11 @@ import tempfile
 import time
 
 import pytest
-from real.apps import ADMIN, KINDS, cut_off, free_port, listens, make_app, running, uv
+from real.apps import ADMIN, KINDS, free_port, interrupt, listens, make_app, running, uv
 from real.backups import SCRIPTS, records, repository, snapshots, variables, watching, writing
-from real.conftest import require
-from real.people import PYTHON, SERVICE_USER, open_folder
 from real.test_upgrade import wheel
-from support import ROOT, git
+from real.users import PYTHON, SERVICE_USER, open_folder
+from support import ROOT, git, require
 
 FAST = {"PIP_NO_COMPILE": "1"}  # compiling is half of what pip does
 SURVIVOR = """
@@ -303,8 +302,7 @@ def test_killed_restore_goes_on(lost, trinket, postgresql, tmp_path):
     app, before, written, kept = lost
 
     def kill_at(name, delay):
-        said = cut_off(["sh", "-euc", commands(app)], tmp_path, delay, (app.env / name).exists, **FAST | kept)
-        assert said is not None, f"it ended before {name}"
+        interrupt(["sh", "-euc", commands(app)], tmp_path, delay, (app.env / name).exists, **FAST | kept)
 
     def stops():
         return run(["sh", "-euc", commands(app)], tmp_path, check=False, **kept).stdout.splitlines()[-1]
@@ -365,11 +363,9 @@ def test_mariadb(render, mariadb, tmp_path):
     there = records(app)
     cut_off_at_once = "create table appdir_restore (token varchar(64))"
     environment = variables(app) | {"DATABASE_URL": mariadb("elsewhere", cut_off_at_once)}
-    for delay in (0.4, 0.6, 0.8, 1.0):
-        if cut_off(load, app.dir, delay, **environment) is None:
-            break  # it was faster
-    else:
-        app.run(*load, **environment)
+    for delay in (0.2, 0.3, 0.4, 0.5):
+        interrupt(load, app.dir, delay, **environment)
+    app.run(*load, **environment)
     assert "/elsewhere" in (app.dir / "secrets.conf").read_text()
     assert (tmp_path / "database").exists()
     found = records(app)

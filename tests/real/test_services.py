@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 from real.apps import ADMIN, KINDS, free_port, listens, make_app, running, until
-from real.conftest import require
-from real.people import DEVELOPER, PYTHON, SERVICE_USER, by, open_folder
 from real.systemd import booted
+from real.users import DEVELOPER, PYTHON, SERVICE_USER, by, open_folder
 from real.web import Web
+from support import require
 
 SERVERS = {"web", "luigid", "datasync", "filemon"}
 RESTART = {"luigid": "/luigi/restart-scheduler", "datasync": "/datasync/restart"}

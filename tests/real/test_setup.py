@@ -7,11 +7,11 @@ import select
 import shutil
 import stat
 import subprocess
+import time
 
 import pytest
-from real.apps import ADMIN, KINDS, cut_off, make_app
-from real.conftest import require
-from support import files, git
+from real.apps import ADMIN, KINDS, interrupt, make_app
+from support import files, git, require
 
 
 @pytest.fixture(scope="module")
@@ -20,13 +20,18 @@ def app(render, tmp_path_factory):
     return make_app(render, tmp_path_factory.mktemp("setup") / "poser", **KINDS["wuttaweb"])
 
 
-@pytest.fixture
-def fresh(app):
-    """The same app, with nothing of an earlier setup left in it."""
+def remove_setup(app):
+    """Remove what setup.sh made."""
     for name in ("secrets.conf", ".git", "data/poser.sqlite"):
         path = app.dir / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     (app.dir / "log/wutta.log").unlink(missing_ok=True)
+
+
+@pytest.fixture
+def fresh(app):
+    """The same app, with nothing of an earlier setup left in it."""
+    remove_setup(app)
     return app
 
 
@@ -114,8 +119,13 @@ def test_machine_that_does_not_find_its_own_name(render, tmp_path):
 
 def test_killed_setup_runs_again(fresh):
     """Kill the whole setup at many points of time; then it must come to a good end."""
-    for delay in (0.3, 0.6, 0.9, 1.2, 1.5, 1.8, 2.1, 2.4, 2.7, 3.0):
-        cut_off(["./setup.sh"], fresh.dir, delay)
+    fresh.setup()
+    begin = time.monotonic()
+    fresh.setup()
+    idle = time.monotonic() - begin  # no run is shorter
+    remove_setup(fresh)
+    for point in range(10):
+        interrupt(["./setup.sh"], fresh.dir, idle * (point + 0.5) / 11)
     assert "Ready" in fresh.setup()
     assert "Ready" in fresh.setup()
     assert git("status", "--porcelain", cwd=fresh.dir) == ""

@@ -9,7 +9,7 @@ import time
 import zipfile
 
 import pytest
-from real.apps import ADMIN, KINDS, cut_off, make_app
+from real.apps import ADMIN, KINDS, interrupt, make_app
 
 
 def wheel(folder, name, version, requires=(), files=()):
@@ -124,8 +124,7 @@ def test_migration_that_fails(app, index):
 
 def stop_when(reached, app, by=signal.SIGKILL):
     """Begin an upgrade, send all of it a signal as soon as `reached()` is true, and return what it said."""
-    said = cut_off(["./upgrade.sh"], app.dir, reached=reached, by=by)
-    assert said is not None, "it ended before that point was reached"
+    said = interrupt(["./upgrade.sh"], app.dir, reached=reached, by=by)
     app.run("flock", ".", "true")  # pip may take a moment longer to end
     return said
 

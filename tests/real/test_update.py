@@ -10,8 +10,8 @@ import time
 
 import copier
 import pytest
-from real.apps import ADMIN, KINDS, App, cut_off, make_app
-from support import files, git, release
+from real.apps import ADMIN, KINDS, App, interrupt, make_app
+from support import files, git, release, require
 
 # runs update.py, and kills it at its n-th step, or just after it has marked the update as ready to come in
 DIES_AT = """
@@ -371,7 +371,7 @@ def test_killed_at_any_time_before_it_comes_in(app):
     seconds = time.monotonic() - start
     for step in range(3):
         put_back(app, app.env / "before")
-        cut_off(["./update.sh"], app.dir, seconds * (step + 0.5) / 3)
+        interrupt(["./update.sh"], app.dir, seconds * (step + 0.5) / 3)
         if not (app.dir / ".update/.git/ready").exists() and not is_finished(app):
             assert tracked(app) == before
         app.run("./update.sh")
@@ -578,8 +578,8 @@ def test_bad_answer_is_refused(app, answer, reason):
     assert tracked(app) == before
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can give an app dir to another user")
 def test_root_does_not_update_the_app_dir_of_another(app):
+    require(os.getuid() == 0, "root, to give an app dir to another user", "sudo")
     before = tracked(app)
     shutil.chown(app.dir, "nobody")
     assert f"belongs to nobody; run this as that user: sudo -u nobody {app.dir}/update.sh" in refused(app)

@@ -10,8 +10,7 @@ import pytest
 import yaml
 from real.apps import App, find_python, uv
 from real.backups import snapshots
-from real.conftest import require
-from support import ROOT, files, git, release
+from support import ROOT, files, git, release, require
 
 BIN = Path(sys.executable).parent
 

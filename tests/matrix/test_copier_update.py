@@ -2,16 +2,12 @@
 
 import os
 import shutil
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
 
 import copier
 import plumbum
 import pytest
-from support import files, git
-from versions import NOW, commit, conflicted, update, without
+from matrix.versions import NOW, commit, conflicted, update, without
+from support import files, git, require
 
 
 def test_git_of_copier_has_no_config_of_this_machine():
@@ -155,21 +151,8 @@ def test_flat_folders_of_many_files(place):
     assert [len(os.listdir(app / folder)) for folder in ("data/uploads", "sessions/data")] == [50_002, 50_002]
 
 
-def test_file_of_an_update_comes_whole_onto_another_volume(render, tmp_path):
-    app = render(tmp_path / "app", app_name="poser")
-    volumes = [path for path in (Path("/dev/shm"), Path("/var/tmp")) if path.stat().st_dev != tmp_path.stat().st_dev]
-    with tempfile.TemporaryDirectory(dir=volumes[0]) as folder:
-        old, new = Path(folder) / "old", tmp_path / "new"
-        old.write_text("old")
-        new.write_text("new")
-        new.chmod(0o640)
-        code = "import pathlib, sys, update; update.put(*map(pathlib.Path, sys.argv[1:]))"
-        subprocess.run([sys.executable, "-c", code, new, old], cwd=app / "lib", check=True)
-        assert files(Path(folder)) == {"old": (0o640, b"new")}
-
-
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can give an app dir to another user")
 def test_copier_alone_refuses_the_app_dir_of_another(place):
+    require(os.getuid() == 0, "root, to give an app dir to another user", "sudo")
     app, _ = place("v0.3.0")
     before = files(app)
     for path in (app, app / ".git"):

@@ -6,7 +6,7 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
-from real.conftest import require
+from support import require
 
 SERVICE_USER = "www-data"  # Debian makes both on each machine
 DEVELOPER = "nobody"

@@ -6,8 +6,7 @@ import urllib.parse
 import pytest
 from real import browser
 from real.apps import ADMIN, make_app
-from real.conftest import require
-from support import ROOT
+from support import ROOT, require
 
 
 @pytest.fixture(autouse=True)

@@ -13,9 +13,8 @@ import pytest
 import yaml
 from real.apps import make_app, running
 from real.backups import watching
-from real.conftest import require
 from real.hosts import SSHD, call, lacks_rights, network
-from support import ROOT, files, git, release
+from support import ROOT, files, git, release, require
 
 FLEET = ROOT / "fleet"
 BIN = Path(sys.executable).parent

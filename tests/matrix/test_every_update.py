@@ -2,8 +2,8 @@
 
 import pytest
 import yaml
+from matrix.versions import NOW, VERSIONS, commit, conflicted, update, without
 from support import ANSWERS, files, framework_of, git, questions
-from versions import NOW, VERSIONS, commit, conflicted, update, without
 
 # what goes off and on again, as (question, off, on); None is the answer of before
 PARTS = [(name, False, True) for name, entry in questions().items() if entry["type"] == "bool"]

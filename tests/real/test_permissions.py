@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from real.apps import ADMIN, KINDS, App, free_port, listens, make_app, running, until, uv
 from real.backups import variables
-from real.people import DEVELOPER, PYTHON, SERVICE_USER, by, open_folder, user_group
+from real.users import DEVELOPER, PYTHON, SERVICE_USER, by, open_folder, user_group
 from real.web import Web
 from support import generated, git, release
 
