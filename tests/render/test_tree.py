@@ -58,3 +58,13 @@ def test_wutta_is_not_asked_for_parts_it_lacks(render, tmp_path):
     answers = (render(tmp_path / "app", app_name="poser", framework="wutta") / ".copier-answers.yml").read_text()
     for name in ("exports", "export_types", "uploads", "web_api", "web_api_port", "datasync", "filemon"):
         assert f"\n{name}:" not in answers
+
+
+@pytest.mark.parametrize("answers", [{"starter": False}, {"app_package": "shop"}, {"framework": "wutta"}])
+def test_without_the_starter_nothing_names_its_code(render, tmp_path, answers):
+    app = render(tmp_path / "app", app_name="shop", **answers)
+    assert not (app / "poser").exists()
+    texts = {name: data.decode() for name, (_, data) in files(app).items()}
+    names = {name for name, text in texts.items() if re.search(r"\bposer[./]", text)}
+    assert names <= {name for name in texts if name.startswith("lib/")}
+    assert "\nthreads = 1\n" in texts["web.conf"]  # no repair of the starter lets threads share a session
