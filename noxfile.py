@@ -117,6 +117,13 @@ def apps(session):
 
 
 @nox.session
+def pictures(session):
+    """Take the pictures of the docs, from the real app in a real browser."""
+    session.install(*TESTS)
+    session.run("pytest", "tests/real/pictures.py")
+
+
+@nox.session
 def demo(session):
     """Set up an app in .demo/ and serve it; `-- wutta` or `-- rattail`, and `-- --once` only checks the login."""
     if unknown := set(session.posargs) - {"rattail", "wutta", "--once"}:

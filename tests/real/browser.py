@@ -3,11 +3,13 @@
 Needs Debian's packages chromium and chromium-driver, and selenium from PyPI:
 
     with browser.Browser() as b:
-        b.login("http://127.0.0.1:8080", "admin", password, shot=folder / "login.png")
+        b.login("http://127.0.0.1:8080", "admin", password)
+        b.save(folder / "home.png")
         b.become_root("http://127.0.0.1:8080", "admin")
-        b.visit("http://127.0.0.1:8080/roles/", "Administrator", shot=folder / "r.png")
+        b.visit("http://127.0.0.1:8080/roles/", "Administrator")
 
 Each page is checked: no request failed, none went to another host, no script error.
+The login form must be visible without scrolling.
 """
 
 import json
@@ -23,6 +25,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
 SECONDS = 20
+PAGE = 1280, 770  # what a browser's window of 1280x900 shows of a page
 FLAGS = [
     "--headless=new",
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
@@ -71,7 +74,7 @@ class Browser:
         self.driver.set_page_load_timeout(SECONDS)
         self.driver.execute_cdp_cmd(
             "Emulation.setDeviceMetricsOverride",
-            {"width": 1280, "height": 800, "deviceScaleFactor": 1, "mobile": False},
+            {"width": PAGE[0], "height": PAGE[1], "deviceScaleFactor": 1, "mobile": False},
         )
         self.urls = {}  # of all requests so far, by the browser's request ID
 
@@ -81,15 +84,16 @@ class Browser:
     def __exit__(self, *_):
         self.driver.quit()
 
-    def login(self, base: str, user: str, password: str, shot: Path | None = None):
+    def login(self, base: str, user: str, password: str):
         """Log in as a person does: see the form, type into it, press Enter."""
         self.driver.get(f"{base}/login")
         self.check(base)
         for library, script in LIBRARIES.items():
             assert self.driver.execute_script(f"return !!({script})"), f"no {library} on the page"
         name, secret = self.field("username"), self.field("password")
-        self.driver.execute_script("arguments[0].scrollIntoView({block: 'end'}); scrollBy(0, 120)", secret)
-        self.save(shot)
+        for part in (name, secret, self.driver.find_element(By.XPATH, "//form//button[normalize-space()='Login']")):
+            bottom = part.rect["y"] + part.rect["height"]
+            assert bottom <= PAGE[1], f"the login form ends {bottom - PAGE[1]} pixels too low"
         name.send_keys(user)
         secret.send_keys(password, Keys.ENTER)
         self.wait(
@@ -109,7 +113,7 @@ class Browser:
         self.see("elevated to 'root'")
         self.check(base)
 
-    def visit(self, url: str, text: str, shot: Path | None = None):
+    def visit(self, url: str, text: str):
         """Open a page; the text must stand on it where one can see it."""
         self.driver.get(url)
         self.check(url)
@@ -118,7 +122,6 @@ class Browser:
         # WuttaWeb sends these two with status 200
         assert not title.endswith(("Not Found", "Access Denied")), f"{url}: {title}"
         self.see(text)
-        self.save(shot)
 
     def field(self, name: str):
         """The input of that name, which must be visible: displayed and with a size."""
@@ -139,10 +142,9 @@ class Browser:
         """Wait until the condition gives something true, and return that."""
         return WebDriverWait(self.driver, SECONDS).until(condition, f"{message} at {self.driver.current_url}")
 
-    def save(self, shot: Path | None):
-        """Write a picture of what the window shows, 1280x800."""
-        if shot:
-            shot.write_bytes(self.driver.get_screenshot_as_png())
+    def save(self, picture: Path):
+        """Write a PNG of what the window shows."""
+        picture.write_bytes(self.driver.get_screenshot_as_png())
 
     def check(self, base: str):
         """No request since the last check failed or left the host; no script error."""

@@ -1,12 +1,11 @@
 """Pages work without internet: a browser that reaches 127.0.0.1 only shows them and logs in."""
 
-import os
 import urllib.parse
 
 import pytest
 from real import browser
 from real.apps import ADMIN, make_app
-from support import ROOT, require
+from support import require
 
 
 @pytest.fixture(autouse=True)
@@ -15,19 +14,14 @@ def chromium():
     require(not browser.unavailable(), "Chromium", "chromium chromium-driver")
 
 
-def picture(kind, name):
-    """Return where a picture for the README goes, if PICTURES=1 asks to make them, else None."""
-    return ROOT / f"docs/{name}.png" if os.environ.get("PICTURES") and kind == "tailbone" else None
-
-
 @pytest.mark.proves("data/libcache")
 @pytest.mark.parametrize("kind", ["tailbone", "wuttaweb"])
 def test_admin_logs_in_without_internet(app_of, kind):
     """A browser that reaches only the app shows its pages and logs in."""
     with app_of(kind).serve() as web, browser.Browser() as window:
-        window.login(web.base, *ADMIN, shot=picture(kind, "login"))
+        window.login(web.base, *ADMIN)
         window.become_root(web.base, ADMIN[0])
-        window.visit(web.base + "/users/", "admin", shot=picture(kind, "users"))
+        window.visit(web.base + "/users/", "admin")
 
 
 def test_missing_file_is_noticed(app_of):
