@@ -10,15 +10,39 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
-# sets of answers that together use every part and every choice
+# sets of answers that together use every part and every choice, and answer each question otherwise than by its default
 ANSWERS = [
     {},
-    {"framework": "wutta"},
-    {"app_package": "poser", "web_api": True, "datasync": True, "filemon": True, "send_mail": True},
-    {"reverse_proxy": "https", "url_prefix": "/shop", "sessions": "redis", "offline_assets": False},
+    {"framework": "wutta", "app_name": "corner_shop", "web_port": "9180", "luigi_port": "9182"},
+    {
+        "title": "Poser's 100% Shop",
+        "app_package": "poser",
+        "web_app": "egg:poser#main",
+        "pypi_name": "Poser-App",
+        "time_zone": "America/Chicago",
+        "web_api": True,
+        "web_api_port": "9181",
+        "datasync": True,
+        "filemon": True,
+        "send_mail": True,
+        "mail_from": "shop@example.com",
+        "mail_to": "operator@example.com",
+    },
+    {
+        "web_host": "192.0.2.1",
+        "reverse_proxy": "https",
+        "url_prefix": "/shop",
+        "domain": "shop.example.com",
+        "sessions": "redis",
+        "offline_assets": False,
+        "batch_types": ["inventory", "own"],
+        "export_types": ["own"],
+        "overnight": ["main", "weekly"],
+        "backup_repository": "sftp:backup@example.com:/srv/poser",
+    },
     {"services": "systemd", "service_user": "poser", "datasync": True, "filemon": True, "reverse_proxy": "http"},
     {"batch_types": [], "export_types": [], "overnight": [], "services": "none"},
-    dict.fromkeys(("batches", "exports", "uploads", "luigi", "work", "offline_assets"), False),
+    dict.fromkeys(("batches", "exports", "uploads", "luigi", "work", "offline_assets", "backups"), False),
     {"framework": "wutta", "batches": False, "luigi": False, "work": False, "sessions": "database"},
 ]
 
