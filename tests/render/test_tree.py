@@ -1,9 +1,13 @@
 """The rendered app dir: its tree, its parts, and that nothing in it depends on place or time."""
 
 import re
+import shutil
 
+import copier
 import pytest
-from support import ANSWERS, files, questions
+import yaml
+from render.elsewhere import render_elsewhere
+from support import ANSWERS, ROOT, files, questions
 
 MANUAL = {
     "data": ["batches", "exports", "templates", "upgrades", "uploads"],
@@ -39,12 +43,45 @@ def test_readme_tells_of_each_folder(render, tmp_path, answers):
     assert len(table) == len(set(table))
 
 
-@pytest.mark.parametrize("answers", ANSWERS)
-def test_same_answers_same_bytes(render, tmp_path, answers):
-    first = render(tmp_path / "poser/app", app_name="poser", **answers)
-    second = render(tmp_path / "elsewhere/other name", app_name="poser", **answers)
-    assert files(first) == files(second)
-    assert not [name for name, (_, data) in files(first).items() if str(tmp_path).encode() in data]
+@pytest.fixture(scope="module")
+def elsewhere(template, tmp_path_factory):
+    """A folder with the app dirs that another user rendered on another host, years later."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    render_elsewhere(template, folder)
+    return folder
+
+
+@pytest.mark.parametrize("number", range(len(ANSWERS)))
+def test_same_answers_same_bytes(render, elsewhere, tmp_path, number):
+    app = files(render(tmp_path / "poser/app", **{"app_name": "poser"} | ANSWERS[number]))
+    assert files(elsewhere / str(number)) == app
+    assert not [name for name, (_, data) in app.items() if str(tmp_path).encode() in data]
+
+
+@pytest.fixture(scope="module")
+def questions_only(tmp_path_factory):
+    """The template without what it renders, but for the answers file."""
+    folder = tmp_path_factory.mktemp("questions")
+    shutil.copy2(ROOT / "copier.yml", folder)
+    shutil.copytree(ROOT / "includes", folder / "includes")
+    (folder / "template").mkdir()
+    shutil.copy2(ROOT / "template/{{ _copier_conf.answers_file }}.jinja", folder / "template")
+    return folder
+
+
+@pytest.mark.parametrize("name", sorted(questions()))
+def test_a_set_of_answers_has_another_answer_than_the_default(questions_only, tmp_path, name):
+    """Else no test would see a template that ignores the answer, or an update that loses it."""
+
+    def answer(folder, answers):
+        """Return the answer that comes out of some answers."""
+        copier.run_copy(str(questions_only), folder, {"app_name": "poser"} | answers, defaults=True, quiet=True)
+        return yaml.safe_load((folder / ".copier-answers.yml").read_text()).get(name)
+
+    answers = next((answers for answers in ANSWERS if name in answers), None)
+    assert answers is not None, f"give {name} in one of the ANSWERS of tests/support.py"
+    rest = {other: value for other, value in answers.items() if other != name}
+    assert answer(tmp_path / "given", answers) != answer(tmp_path / "default", rest)
 
 
 @pytest.mark.parametrize("part", [name for name, entry in questions().items() if entry["type"] == "bool"])
