@@ -3,6 +3,7 @@
 Seen with Rattail 0.21.3, Tailbone 0.23.2 and WuttaWeb 0.36.2.
 """
 
+import tailbone.auth
 from beaker.session import SessionObject
 from pyramid.events import NewRequest, NewResponse
 from rattail.poser import PoserHandler
@@ -24,6 +25,7 @@ def includeme(config):
     rattail_config = config.registry.settings["rattail_config"]
     let_each_thread_have_its_session()
     let_logout_end_the_session()
+    let_unused_logins_end()
     let_own_code_be_listed(rattail_config)
     let_wuttaweb_pages_in(rattail_config)
     let_grid_skip_its_config()
@@ -71,6 +73,22 @@ def let_logout_end_the_session():
         session.persist()
 
     SessionObject.delete = delete
+
+
+def let_unused_logins_end():
+    """End a login that nobody used for as long as web.conf says, unless a role of the user says otherwise.
+
+    For a user whose roles name no time, Tailbone stores that there is no limit.
+    """
+    set_timeout = tailbone.auth.set_session_timeout
+
+    def set_session_timeout(request, timeout):
+        if timeout:
+            set_timeout(request, timeout)
+        else:
+            request.session.pop("_timeout", None)
+
+    tailbone.auth.set_session_timeout = set_session_timeout
 
 
 class ShopPoserHandler(PoserHandler):
