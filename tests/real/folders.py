@@ -9,10 +9,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from real.apps import ADMIN
+from real.clock import DAY, HOUR
 from real.web import Web
 
 FULL = 10_000_001  # bytes of a log that is due to be rotated
-DAY = 86400  # seconds
 LOGS = """
 import json, logging, sys
 from {module} import make_config
@@ -108,16 +108,17 @@ def copied_cookie(web):
     return cookie
 
 
-def check_cleanup(app, web, *command):
-    """Check that a command of the framework removes a session of 31 days ago, and no other; `web` is logged in."""
+def check_cleanup(app, web):
+    """Check that cleanup.sh removes a session that nobody used for 30 days, not before; `web` is logged in."""
     fresh = paths_in(app, "sessions")
     old = Web(web.base)
     old.login(*ADMIN)
     expired = paths_in(app, "sessions") - fresh
     assert {path.suffix for path in expired} == {".cache", ".lock"}
-    for path in expired:
-        os.utime(path, (0, time.time() - 31 * DAY))
-    app.run(*command)
-    assert paths_in(app, "sessions") == fresh
+    for hours, left in ((-1, fresh | expired), (1, fresh)):
+        for path in expired:
+            os.utime(path, (0, time.time() - 30 * DAY - hours * HOUR))
+        app.run("./cleanup.sh")
+        assert paths_in(app, "sessions") == left
     assert not is_logged_in(old)
     assert is_logged_in(web)

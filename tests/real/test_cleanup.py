@@ -1,6 +1,7 @@
 """cleanup.sh: old files go, new ones and what links point to stay; each log has exactly one rotator."""
 
 import gzip
+import itertools
 import os
 import re
 import shutil
@@ -8,10 +9,14 @@ import subprocess
 import time
 
 import pytest
-from real.apps import KINDS, make_app
+from real.apps import ADMIN, KINDS, make_app
+from real.clock import DAY, HOUR, ahead
+from real.folders import is_logged_in
+from real.web import Web
 from support import require
 
-FOLDERS = ["data/uploads", "work/csv", "work/generated-projects", "work/user-files"]
+# days for which a file stays that nobody reads or changes
+DAYS = {"data/uploads": 7, "work/csv": 90, "work/generated-projects": 90, "work/user-files": 90}
 ROTATED_BY_SUPERVISOR = {
     "log/supervisord.log",
     *(f"log/{name}.out" for name in ("web", "webapi", "luigid", "datasync", "filemon")),
@@ -28,7 +33,6 @@ for number in range(3000):
 HANDLERS = """
 import logging, sys
 from rattail.config import make_config
-from support import require
 make_config(sys.argv[1])
 for handler in logging.getLogger().handlers:
     if hasattr(handler, "baseFilename"):
@@ -47,17 +51,6 @@ def app(render, tmp_path_factory):
     return app
 
 
-@pytest.fixture
-def seconds(app):
-    """The app, where a second counts for each day that cleanup.sh waits before it removes something."""
-    script = app.dir / "cleanup.sh"
-    text = script.read_text()
-    script.write_text(re.sub(r"- - - \d+d", "- - - 1s", text))
-    assert script.read_text().count("- 1s") == len(FOLDERS)
-    yield app
-    script.write_text(text)
-
-
 def put(path):
     """Make a file with its folders, and return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,35 +58,53 @@ def put(path):
     return path
 
 
-def test_nothing_new_is_touched(app):
-    files = [put(app.dir / name / "below/new") for name in FOLDERS]
-    for path in files:  # as a file of old that somebody copied here today, with its times
+def test_files_go_after_their_days(app):
+    """Not before, though they came here with times of long ago; a file that was read or changed since stays."""
+    old = {name: put(app.dir / name / "below/old") for name in DAYS}
+    for path in old.values():  # as a file of old that somebody copied here today, with its times
         os.utime(path, (0, 0))
-    assert app.run("./cleanup.sh", "--quiet").stdout == ""
-    assert [path for path in files if not path.exists()] == []
+    changed, read = (put(app.dir / "data/uploads" / name) for name in ("changed", "read"))
+    later = time.time() + DAY
+    os.utime(changed, (0, later))
+    os.utime(read, (later, 0))
+    other = [put(app.dir / name / "old") for name in ("data/batches/inventory", "data/templates", "work")]
+    for days in sorted(set(DAYS.values())):
+        for hours in (-1, 1):
+            assert app.run("./cleanup.sh", "--quiet", **ahead(days * DAY + hours * HOUR)).stdout == ""
+            left = {name for name, path in old.items() if path.exists()}
+            assert left == {name for name in DAYS if DAYS[name] * DAY > days * DAY + hours * HOUR}
+            assert [path.exists() for path in (changed, read)] == [days == 7] * 2
+    assert [path for path in other if not path.exists()] == []
+    assert all((app.dir / name / ".gitkeep").exists() for name in DAYS)
 
 
-def test_old_files_go_and_what_links_point_to_stays(seconds, tmp_path):
-    """A file that was read or changed lately stays; a link is at most removed itself."""
-    old = [put(seconds.dir / name / "below/old") for name in FOLDERS]
+def test_what_links_point_to_stays(app, tmp_path):
+    """A link is at most removed itself."""
     outside = [put(tmp_path / name / "kept") for name in ("folder", "csv")]
-    (seconds.dir / "data/uploads/link").symlink_to(tmp_path / "folder")
-    (seconds.dir / "data/uploads/file").symlink_to(outside[0])
-    shutil.move(seconds.dir / "work/csv", tmp_path / "work-csv")
-    (seconds.dir / "work/csv").symlink_to(tmp_path / "csv")
-    other = [put(seconds.dir / name / "old") for name in ("data/batches/inventory", "data/templates", "work")]
-    time.sleep(2)
-    changed, read = (put(seconds.dir / "data/uploads" / name) for name in ("changed", "read"))
-    soon = time.time() + 3600
-    os.utime(changed, (0, soon))
-    os.utime(read, (soon, 0))
-    seconds.run("./cleanup.sh")
-    (seconds.dir / "work/csv").unlink()
-    shutil.move(tmp_path / "work-csv", seconds.dir / "work/csv")
-    gone = {path.relative_to(seconds.dir).parts[:2] for path in old if not path.exists()}
-    assert gone == {tuple(name.split("/")) for name in FOLDERS if name != "work/csv"}
-    assert [path for path in (*outside, *other, changed, read) if not path.exists()] == []
-    assert all((seconds.dir / name / ".gitkeep").exists() for name in FOLDERS)
+    (app.dir / "data/uploads/link").symlink_to(tmp_path / "folder")
+    (app.dir / "data/uploads/file").symlink_to(outside[0])
+    shutil.move(app.dir / "work/csv", tmp_path / "work-csv")
+    (app.dir / "work/csv").symlink_to(tmp_path / "csv")
+    old = put(app.dir / "data/uploads/old")
+    app.run("./cleanup.sh", **ahead(91 * DAY))
+    (app.dir / "work/csv").unlink()
+    shutil.move(tmp_path / "work-csv", app.dir / "work/csv")
+    assert not old.exists()
+    assert [path for path in outside if not path.exists()] == []
+
+
+def test_login_ends_after_30_days_without_use(app):
+    with app.serve() as web:
+        used, unused = Web(web.base), Web(web.base)
+        for session in (used, unused):
+            session.login(*ADMIN)
+            assert is_logged_in(session)
+    for session, hours, known in ((used, -1, True), (unused, 1, False)):
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in ahead(30 * DAY + hours * HOUR).items():
+                patch.setenv(name, value)
+            with app.serve():
+                assert is_logged_in(session) == known
 
 
 def test_each_log_has_one_rotator(app):
@@ -116,6 +127,23 @@ def test_each_log_has_one_rotator(app):
     assert len(by_python) == 4
     assert not by_python & by_logrotate
     assert not supervised & (by_python | by_logrotate)
+
+
+def test_logs_rotate_weekly_and_eight_are_kept(app):
+    log = app.dir / "log/rattail.log"
+    begun = []
+    for day in range(70):
+        with log.open("a") as file:
+            file.write(f"day {day}\n")
+        before = log.stat().st_ino
+        command = ["logrotate", "--state", "log/state-of-weeks", "system/logrotate.conf"]
+        app.run(*command, **ahead(day * DAY), PATH=f"{os.environ['PATH']}:/usr/sbin")
+        if not log.exists() or log.stat().st_ino != before:
+            begun.append(day)
+    assert {later - day for day, later in itertools.pairwise(begun)} == {7}
+    assert {path.name for path in log.parent.glob("rattail.log.*")} == {
+        "rattail.log.1", *(f"rattail.log.{number}.gz" for number in range(2, 9))
+    }  # fmt: skip
 
 
 def test_no_line_is_lost(app):

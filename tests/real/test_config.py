@@ -8,7 +8,8 @@ import subprocess
 
 import pytest
 from real.apps import ADMIN, App, free_port, listens, make_app, running
-from real.folders import DAY, copied_cookie, is_logged_in
+from real.clock import DAY
+from real.folders import copied_cookie, is_logged_in
 from real.web import Web
 from render.test_answers import TITLE
 from support import require

@@ -242,7 +242,7 @@ def test_sessions(app, web):
     other.get("/logout")
     assert not is_logged_in(other)
     assert not is_logged_in(stranger, cookie)
-    check_cleanup(app, web, "../bin/rattail", "-c", "rattail.conf", "cleanup")
+    check_cleanup(app, web)
 
 
 @pytest.mark.proves("work/generated-projects")

@@ -130,7 +130,7 @@ def test_sessions(app, web):
     assert is_logged_in(Web(web.base), copied_cookie(other))
     other.get("/logout")
     assert not is_logged_in(other)
-    check_cleanup(app, web, "../bin/wutta", "-c", "wutta.conf", "cleanup")
+    check_cleanup(app, web)
 
 
 @pytest.mark.xfail(reason="WuttaWeb 0.36 keeps what it stored of a session that was logged out", strict=True)
