@@ -41,7 +41,7 @@ ANSWERS = [
         "backup_repository": "sftp:backup@example.com:/srv/poser",
     },
     {"services": "systemd", "service_user": "poser", "datasync": True, "filemon": True, "reverse_proxy": "http"},
-    {"batch_types": [], "export_types": [], "overnight": [], "services": "none"},
+    {"batch_types": [], "export_types": [], "overnight": [], "services": "none", "starter": False},
     dict.fromkeys(("batches", "exports", "uploads", "luigi", "work", "offline_assets", "backups"), False),
     {"framework": "wutta", "batches": False, "luigi": False, "work": False, "sessions": "database"},
 ]
