@@ -188,16 +188,19 @@ class App:
             self.server.wait()
 
 
-def make_app(render, folder, python="3.11", packages=True, **answers):
+def make_app(render, folder, python="3.11", packages=True, pins=(), **answers):
     """Make an env at `folder`, render the app dir in it, and install the packages that it asks for.
 
-    Without `packages`, the env holds only pip.
+    Without `packages`, the env holds only pip; `pins` are older versions of them, such as trinket==1.
     """
     port = free_port()
     answers = {"web_port": str(port), "web_api_port": str(free_port())} | answers
     app = App(folder, int(answers["web_port"]))
     render(app.dir, **answers)
     requirements = app.dir / "requirements.txt" if packages else None
+    if pins:
+        requirements = folder / "requirements-old.txt"
+        requirements.write_text((app.dir / "requirements.txt").read_text() + "".join(f"{pin}\n" for pin in pins))
     if requirements and shared_envs:
         key = hashlib.sha256(f"{python} {requirements.read_text()}".encode()).hexdigest()
         copy_env(shared_env(shared_envs / key[:16], python, requirements), folder)
