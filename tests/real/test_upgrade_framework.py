@@ -12,8 +12,12 @@ OLD = {
     "wuttaweb": (["WuttJamaican==0.32.2", "WuttaWeb==0.33.1"], "upgrade.target_key"),
     "tailbone": (
         [
-            "Tailbone==0.21.11", "rattail==0.18.12", "WuttaWeb==0.14.1", "WuttJamaican==0.13.3",
+            "Tailbone==0.21.11",
+            "rattail==0.18.12",
+            "WuttaWeb==0.14.1",
+            "WuttJamaican==0.13.3",
             "SQLAlchemy-Continuum==1.4.2",
+            "bcrypt==4.0.1",
         ],
         "batch_purchase.order_parser_key",
     ),
@@ -47,12 +51,11 @@ def old(request, render, postgresql, tmp_path_factory):
     app.pins, app.column, app.kind = pins, column, request.param
     app.database = postgresql(f"old-{app.kind}")
     if app.kind == "tailbone":
-        config = app.env / "old.conf"
-        password, rest = re.fullmatch(r"postgresql://poser:(.*)@(.*)", app.database).groups()
-        quoted = re.sub(r"\W", lambda found: f"%{ord(found[0]):02x}", password)
-        config.write_text(OLD_CONFIG.format(url=f"postgresql://poser:{quoted}@{rest}".replace("%", "%%")))
-        app.run("../bin/alembic", "-c", config, "upgrade", "heads")
-        app.run("../bin/python", "-c", OLD_ADMIN, config, ADMIN[0], ADMIN_PASSWORD=ADMIN[1])
+        password, address = re.fullmatch(r"postgresql://poser:(.*)@(.*)", app.database).groups()
+        config, environment = app.env / "old.conf", {"PGPASSWORD": password, "ADMIN_PASSWORD": ADMIN[1]}
+        config.write_text(OLD_CONFIG.format(url=f"postgresql://poser@{address}"))
+        app.run("../bin/alembic", "-c", config, "upgrade", "heads", **environment)
+        app.run("../bin/python", "-c", OLD_ADMIN, config, ADMIN[0], **environment)
     app.run("./setup.sh", check=app.kind == "wuttaweb", DATABASE_URL=app.database, ADMIN_PASSWORD=ADMIN[1])
     sql(app, "insert into setting (name, value) values ('shop.motto', 'fresh daily')")
     return app
@@ -75,7 +78,9 @@ def look(app):
         "columns": sorted(sql(app, columns)),
         "revisions": sorted(sql(app, "select version_num from alembic_version")),
         "packages": app.run("../bin/python", "-m", "pip", "freeze", "--all").stdout.splitlines(),
-        "data": sql(app, "select * from setting where name = 'shop.motto' union select username, uuid::text from \"user\""),
+        "data": sql(
+            app, "select * from setting where name = 'shop.motto' union select username, uuid::text from \"user\""
+        ),
     }
 
 
