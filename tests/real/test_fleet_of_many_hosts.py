@@ -18,9 +18,9 @@ from support import ROOT, files, git, release, require
 
 FLEET = ROOT / "fleet"
 BIN = Path(sys.executable).parent
-INVENTORY = re.search(r"<!-- inventory -->\n```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+INVENTORY = re.search(r"<!-- inventory -->\n```yaml\n(.*?)```", (ROOT / "docs/many-hosts.md").read_text(), re.DOTALL)[1]
 PASSWORD = "S3cret-of-the-fleet"
-# app dirs beside those of the README's inventory: {shop: names}; the third shop is a host of its own
+# app dirs beside those of the documented inventory: {shop: names}; the third shop is a host of its own
 MORE = {"north": ["n1", "n2", "n3"], "south": ["s1", "s2"], "west": ["w1", "w2"]}
 
 

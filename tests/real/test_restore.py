@@ -1,4 +1,4 @@
-"""restore.sh: from a backup alone, by the README's two commands, env, packages, database and app dir are back."""
+"""restore.sh: from a backup alone, by the two commands of the docs, env, packages, database and app dir are back."""
 
 import contextlib
 import json
@@ -80,8 +80,10 @@ def back_up(app):
 
 
 def commands(app):
-    """Return the README's commands that restore an app, with its paths."""
-    block = re.search(r"<!-- restore -->\n```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+    """Return the documented commands that restore an app, with its paths."""
+    block = re.search(
+        r"<!-- restore -->\n```sh\n(.*?)```", (ROOT / "docs/backup-and-restore.md").read_text(), re.DOTALL
+    )[1]
     assert len(block.splitlines()) == 2
     return block.replace("/mnt/backups/poser", str(repository(app))).replace("/srv/envs/poser", str(app.env))
 

@@ -1,10 +1,6 @@
-"""What the README says is so: its questions, its commands, its tree."""
+"""The page of questions is that of copier.yml."""
 
-import re
-
-from support import ROOT, framework_of, generated, questions
-
-README = (ROOT / "README.md").read_text()
+from support import framework_of, generated, questions
 
 
 def table():
@@ -19,25 +15,3 @@ def table():
 
 def test_questions():
     generated("questions.md", "questions", table())
-
-
-def test_pictures_are_there():
-    pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", README)
-    assert len(pictures) == 2
-    for picture in pictures:
-        assert (ROOT / picture).read_bytes().startswith(b"\x89PNG")
-
-
-def test_tree_is_what_is_rendered(render, tmp_path):
-    app = render(tmp_path / "poser/app")
-    tree = re.search(r"```\napp/\n(.*?)```", README, re.DOTALL)[1]
-    names = set(re.findall(r"[\w.-]+(?:\.(?:sh|md|conf|txt|env)|/)", tree))
-    rendered = {path.name + "/" * path.is_dir() for path in app.rglob("*")} | {
-        "local.conf",
-        "restic.env",
-        "secrets.conf",
-        "wutta.conf",
-    }
-    assert names <= rendered
-    top = {path.name for path in app.iterdir()} - {".copier-answers.yml", ".gitignore"}
-    assert top <= {name.rstrip("/") for name in names}
