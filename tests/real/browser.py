@@ -6,7 +6,7 @@ Needs Debian's packages chromium and chromium-driver, and selenium from PyPI:
         b.login("http://127.0.0.1:8080", "admin", password)
         b.save(folder / "home.png")
         b.become_root("http://127.0.0.1:8080", "admin")
-        b.visit("http://127.0.0.1:8080/roles/", "Administrator")
+        b.visit("http://127.0.0.1:8080/roles/", "Roles", "Administrator")
 
 Each page is checked: no request failed, none went to another host, no script error.
 The login form must be visible without scrolling.
@@ -100,27 +100,31 @@ class Browser:
             lambda driver: driver.current_url != f"{base}/login",
             f"still on the login page after logging in as {user}",
         )
-        self.see(user)
+        self.user_menu(user)
         self.check(base)
 
     def become_root(self, base: str, user: str):
         """Take the rights that an administrator has only on request, by the menu."""
         self.driver.get(f"{base}/")
-        menu = self.driver.find_element(By.XPATH, f"//nav//a[normalize-space()='{user}']")
-        ActionChains(self.driver).move_to_element(menu).perform()
+        ActionChains(self.driver).move_to_element(self.user_menu(user)).perform()
         self.see("Become root")
         self.driver.find_element(By.PARTIAL_LINK_TEXT, "Become root").click()
         self.see("elevated to 'root'")
         self.check(base)
 
-    def visit(self, url: str, text: str):
-        """Open a page; the text must stand on it where one can see it."""
+    def user_menu(self, user: str):
+        """The head of the menu with the link to log out, which must name the user."""
+        menu = f"//nav//a[normalize-space()='{user}'][..//a[contains(@href, '/logout')]]"
+        return self.wait(lambda driver: driver.find_elements(By.XPATH, menu), f"{user} is not logged in")[0]
+
+    def visit(self, url: str, title: str, text: str):
+        """Open a page; it must have the title, and the text must stand on it where one can see it."""
         self.driver.get(url)
         self.check(url)
-        landed, title = self.driver.current_url, self.driver.title
+        landed, shown = self.driver.current_url, self.driver.title
         assert landed == url, f"{url} led to {landed}"
-        # WuttaWeb sends these two with status 200
-        assert not title.endswith(("Not Found", "Access Denied")), f"{url}: {title}"
+        # WuttaWeb sends the page Access Denied with status 200
+        assert shown.endswith(f"» {title}"), f"{url}: {shown}"
         self.see(text)
 
     def field(self, name: str):

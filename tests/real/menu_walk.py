@@ -9,8 +9,8 @@ import json
 import re
 from urllib.parse import urljoin, urlsplit
 
-# both frameworks may answer these with status 200, and tell only by the title
-ERROR_PAGE = re.compile(r"<title>[^<]*(Error!|Not Found|Access Denied)\s*</title>")
+# both frameworks may answer with status 200, and tell only by the title
+ERROR_TITLES = {"Error!", "Not Found", "Access Denied"}
 
 # pages that would end the walk, or that answer with something other than a page
 NOT_WALKED = re.compile(r"/(logout|login|root/no|root/yes|download|feedback)\b")
@@ -46,11 +46,13 @@ def walked(web, page, links):
 
 def real_status(web, path, page):
     """Return the status of what was asked for, not of what was shown instead of it."""
-    if error := ERROR_PAGE.search(page.text):
-        return error[1]
+    if page.title in ERROR_TITLES:
+        return page.title
     # a page that the user may not see sends to the home or login page
     if page.url != web.base + path and page.url in (f"{web.base}/", f"{web.base}/login"):
         return f"sent to {page.url}"
+    if page.status == 200 and not page.user:
+        return "nobody is logged in"
     return page.status
 
 

@@ -14,12 +14,12 @@ def test_pictures(app_of):
     with app.supervise() as web, browser.Browser() as window:
         window.login(web.base, *ADMIN)
         window.become_root(web.base, ADMIN[0])
-        for name, path, text in (
-            ("home", "/", "Welcome"),
-            ("list", "/roles/", "Administrator"),
-            ("luigi", "/luigi/", "Overnight"),
+        for name, path, title, text in (
+            ("home", "/", "Home", "Welcome"),
+            ("list", "/roles/", "Roles", "Administrator"),
+            ("luigi", "/luigi/", "View / Launch Tasks", "Overnight"),
         ):
-            window.visit(web.base + path, text)
+            window.visit(web.base + path, title, text)
             picture = ROOT / f"docs/{name}.png"
             window.save(picture)
             assert picture.stat().st_size <= LARGEST

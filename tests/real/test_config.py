@@ -9,7 +9,7 @@ import subprocess
 import pytest
 from real.apps import ADMIN, App, free_port, listens, make_app, running
 from real.clock import DAY
-from real.folders import copied_cookie, is_logged_in
+from real.folders import copied_cookie
 from real.web import Web
 from render.test_answers import TITLE
 from support import require
@@ -59,7 +59,7 @@ def test_each_config_is_read_by_the_framework(app):
 
 def test_title_in_html(app):
     with app.serve() as web:
-        page = web.get("/login").text
+        page = web.page("/login", "Login").text
     shown = TITLE.replace("&", "&amp;").replace("<", "&lt;")
     assert any(form in page for form in (shown, shown.replace('"', "&#34;").replace("'", "&#39;")))
 
@@ -81,7 +81,7 @@ def test_cookie_is_for_tls_only(app):
 
 def test_log_is_not_for_debugging(app):
     with app.serve() as web:
-        web.get("/login")
+        web.page("/login", "Login")
     logs = "".join(path.read_text() for path in app.dir.glob("log/*.log"))
     assert " INFO " in logs
     assert " DEBUG" not in logs
@@ -135,12 +135,12 @@ def test_sessions_elsewhere(elsewhere, redis):
     with app.serve() as web, app.serve("web2.conf", port) as second:
         web.login(*ADMIN)
         cookie = copied_cookie(web)
-        assert is_logged_in(second, cookie)
-        assert not is_logged_in(Web(second.base))
+        assert second.user(Cookie=cookie) == ADMIN[0]
+        assert Web(second.base).user() is None
         web.get("/logout")
-        assert not is_logged_in(web)
+        assert web.user() is None
         if app.framework == "rattail":
-            assert not is_logged_in(Web(second.base), cookie)
+            assert Web(second.base).user(Cookie=cookie) is None
     assert not (app.dir / "sessions").exists()
     client = ["redis-cli", "-u", redis]
     keys = subprocess.run([*client, "keys", "*"], capture_output=True, text=True, check=True).stdout.split()

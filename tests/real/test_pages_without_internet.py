@@ -21,7 +21,7 @@ def test_admin_logs_in_without_internet(app_of, kind):
     with app_of(kind).serve() as web, browser.Browser() as window:
         window.login(web.base, *ADMIN)
         window.become_root(web.base, ADMIN[0])
-        window.visit(web.base + "/users/", "admin")
+        window.visit(web.base + "/users/", "Users", "Username")
 
 
 def test_missing_file_is_noticed(app_of):

@@ -266,7 +266,7 @@ def test_from_the_web_page(app_of, kind, fails, tmp_path, monkeypatch):
     with app.serve() as web:
         web.login(*ADMIN)
         web.become_root()
-        page = web.get("/upgrades/new")
+        page = web.page("/upgrades/new", "New Upgrade")
         fields = {"_csrf": web.csrf_token(page), "description": "Test", "notes": "", "__formid__": "deform"}
         for name in re.findall(r'name="(system|enabled|status)"', page.text):
             fields[name] = {"system": "rattail", "enabled": "true", "status": "pending"}[name]

@@ -1,5 +1,6 @@
 """A small web browser without scripts: keeps cookies, sends forms with their CSRF token."""
 
+import html
 import http.cookiejar
 import json
 import re
@@ -7,6 +8,17 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
+
+# the menu of the logged-in user, in both frameworks: his name, with the number of unread messages, then the entries
+USER_MENU = re.compile(
+    r'<a class="navbar-link[^"]*">\s*([^<]*?)(?: \(\d+\))?\s*</a>((?:(?!navbar-link).)*)href="[^"]*/logout"', re.DOTALL
+)
+TITLE = re.compile(r"<title>[^<]*?&raquo;\s*([^<]*?)\s*</title>")
+REFUSAL = re.compile("Invalid (?:user credentials|username or password)")
+
+
+class Unexpected(AssertionError):
+    """The app showed or did something other than what it was asked for."""
 
 
 @dataclass
@@ -22,6 +34,27 @@ class Page:
     def text(self):
         """The body as text."""
         return self.body.decode(errors="replace")
+
+    @property
+    def title(self):
+        """The title without the app's name, or None if this is no page of the app."""
+        found = TITLE.search(self.text)
+        return found and html.unescape(found[1])
+
+    @property
+    def user(self):
+        """The name of the user who is logged in, or None."""
+        found = USER_MENU.search(self.text)
+        return found and html.unescape(found[1])
+
+    @property
+    def is_root(self):
+        """Whether that user has taken all rights: his menu then offers to give them up."""
+        found = USER_MENU.search(self.text)
+        return bool(found and '/root/no"' in found[2])
+
+    def __str__(self):
+        return f"status {self.status}, title {self.title!r}, user {self.user!r} at {self.url}"
 
 
 class Web:
@@ -66,16 +99,49 @@ class Web:
             raise LookupError(f"no CSRF token in {page.url}: {page.text[:2000]}")
         return match.group(1)
 
+    def page(self, path, title):
+        """Open a path and return its Page; raise Unexpected unless status, address and title are as asked for.
+
+        Without the right to see a page, or without the page, WuttaWeb answers with status 200 and another title.
+        """
+        page = self.get(path)
+        if (page.status, page.url, page.title) != (200, self.base + path, title):
+            raise Unexpected(f"{path} should be the page {title!r}: {page}")
+        return page
+
+    def user(self, **headers):
+        """Return the name of the user who is logged in, or None; `headers` may hold somebody's cookie."""
+        page = self.get("/", **headers)
+        if page.status != 200 or not page.title:
+            raise Unexpected(f"neither home nor login page: {page}")
+        return page.user
+
     def login(self, username, password):
-        """Send the login form with its CSRF token and return the Page that follows."""
-        page = self.get("/login")
-        fields = {"username": username, "password": password, "_csrf": self.csrf_token(page)}
-        return self.post("/login", fields)
+        """Log in; raise Unexpected unless the pages then name that user."""
+        page = self._send_login(username, password)
+        if self.user() != username:
+            raise Unexpected(f"{username} cannot log in: {page}")
+
+    def login_is_refused(self, username, password):
+        """Try to log in; raise Unexpected unless the app asks again, says why, and nobody is logged in."""
+        page = self._send_login(username, password)
+        if (page.status, page.url, page.title) != (200, f"{self.base}/login", "Login"):
+            raise Unexpected(f"not the login page again: {page}")
+        if not REFUSAL.search(page.text) or self.user() is not None:
+            raise Unexpected(f"the login of {username} was not refused: {page}")
 
     def become_root(self):
-        """Take the rights that an administrator has only on request, and return the Page that follows."""
+        """Take the rights that an administrator has only on request; raise Unexpected unless the app grants them."""
         token = self.csrf_token(self.get("/"))
-        return self.post("/root/yes", {"_csrf": token, "referrer": self.base + "/"})
+        page = self.post("/root/yes", {"_csrf": token, "referrer": self.base + "/"})
+        if not self.get("/").is_root:
+            raise Unexpected(f"not root: {page}")
+
+    def _send_login(self, username, password):
+        form = self.page("/login", "Login")  # who is logged in already is sent away from here
+        if REFUSAL.search(form.text):
+            raise Unexpected("the login page speaks of a refused login before there was one")
+        return self.post("/login", {"username": username, "password": password, "_csrf": self.csrf_token(form)})
 
     def _open(self, request):
         try:
