@@ -1,8 +1,6 @@
 """Sessions of nox, the only entry point for people and CI: `nox` runs all tests, `nox -s demo` shows the app."""
 
-import secrets
 import shutil
-import sys
 from pathlib import Path
 
 import nox
@@ -126,27 +124,6 @@ def pictures(session):
 @nox.session
 def demo(session):
     """Set up an app in .demo/ and serve it; `-- wutta` or `-- rattail`, and `-- --once` only checks the login."""
-    if unknown := set(session.posargs) - {"rattail", "wutta", "--once"}:
-        session.error(f"unknown argument {min(unknown)}; use rattail or wutta, and --once")
-    sys.path.insert(0, "tests")
-    from real.apps import App, free_port
-
-    framework = "wutta" if "wutta" in session.posargs else "rattail"
-    env = Path(".demo", framework).absolute()
     session.install(COPIER, "uv")
-    if not (env / "app/setup.sh").exists():
-        session.run("uv", "venv", "--quiet", "--seed", "--allow-existing", env)
-        answers = (f"framework={framework}", f"web_port={free_port()}", f"luigi_port={free_port()}", "app_name=demo")
-        data = [part for answer in answers for part in ("--data", answer)]
-        session.run("copier", "copy", "--quiet", "--defaults", "--vcs-ref=HEAD", *data, Path.cwd(), env / "app")
-    password = secrets.token_urlsafe(9)
-    session.run(env / "app/setup.sh", "--quiet", external=True, env={"ADMIN_PASSWORD": password})
-    app = App.at(env)
-    with app.supervise() as web:
-        known = "admin" in web.login("admin", password).text
-        session.log(f"{web.base} answers; log in as admin, " + (f"password {password}" if known else "as before"))
-        if "--once" not in session.posargs:
-            session.log("Ctrl-C ends it; the app stays in .demo/ until you remove it")
-            app.wait()
-        elif not known:
-            session.error("the login failed; the admin of an older demo has another password: remove .demo/")
+    with session.chdir("tests"):
+        session.run("python", "-m", "real.demo", *session.posargs)

@@ -179,6 +179,8 @@ class App:
             except (urllib.error.URLError, ConnectionError):
                 return False
 
+        if listens(port):  # it would answer instead
+            raise RuntimeError(f"another program listens on port {port}")
         with running(command, self.env / f"{name}.out", ready, cwd=cwd) as self.server:
             yield Web(web.base)
 
