@@ -84,13 +84,6 @@ def test_a_set_of_answers_has_another_answer_than_the_default(questions_only, tm
     assert answer(tmp_path / "given", answers) != answer(tmp_path / "default", rest)
 
 
-@pytest.mark.parametrize("part", [name for name, entry in questions().items() if entry["type"] == "bool"])
-def test_each_switch_changes_something(render, tmp_path, part):
-    on = files(render(tmp_path / "on", app_name="poser", **{part: True}))
-    off = files(render(tmp_path / "off", app_name="poser", **{part: False}))
-    assert {name for name in on | off if on.get(name) != off.get(name)} > {".copier-answers.yml"}
-
-
 def test_wutta_is_not_asked_for_parts_it_lacks(render, tmp_path):
     answers = (render(tmp_path / "app", app_name="poser", framework="wutta") / ".copier-answers.yml").read_text()
     for name in ("exports", "export_types", "uploads", "web_api", "web_api_port", "datasync", "filemon"):
