@@ -16,8 +16,9 @@ def isolated(tmp_path_factory):
     """Keep the configuration of git and Copier on this machine out of the tests."""
     home = tmp_path_factory.mktemp("home")
     (home / "copier.yml").write_text("{}\n")
-    # without what only costs time: sample hooks in each clone, and a look for garbage at each commit
-    (home / "gitconfig").write_text("[init]\ntemplateDir =\n[maintenance]\nauto = false\n")
+    # without what only costs time: sample hooks in each clone, waiting for disks, and a look for garbage at each commit
+    settings = "[init]\ntemplateDir =\n[core]\nfsync = none\n[maintenance]\nauto = false\n"
+    (home / "gitconfig").write_text(settings)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(home))
         patch.setenv("GIT_CONFIG_GLOBAL", str(home / "gitconfig"))

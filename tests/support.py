@@ -107,8 +107,8 @@ def generated(page, name, wanted):
         assert found[0] == wanted, f"docs/{page} is out of date; run this test with UPDATE_DOCS=1"
 
 
-def require(found, what, package):
-    """Skip the test aloud if something of the system is missing; in CI that is a failure."""
+def require(found, what, package=None, install=None):
+    """Skip the test aloud if this machine lacks something, of a Debian package or else; in CI that is a failure."""
     if not found:
-        message = f"{what} is missing; install it with: apt-get install {package}"
+        message = f"{what} is missing; install it with: {install or f'apt-get install {package}'}"
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)

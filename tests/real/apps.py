@@ -16,13 +16,13 @@ import urllib.error
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from real.pythons import find_python
 from real.web import Web
 
 UV = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
 # taken before the tests move HOME, so that each package is fetched once
 PIP_CACHE = os.environ.get("PIP_CACHE_DIR") or str(Path.home() / ".cache/pip")
 UV_CACHE = subprocess.run([UV, "cache", "dir"], capture_output=True, text=True).stdout.strip()
-PYENV = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
 RARE = {"3.12", "3.13"}  # Pythons with which an app is set up once, so that to compile all would take longer
 ADMIN = ("admin", "s3cret-Test")
 shared_envs = None  # the folder in which the tests of this run keep the envs that they share
@@ -97,14 +97,6 @@ def interrupt(command, cwd, seconds=0, reached=lambda: True, by=signal.SIGKILL, 
         output = said.read()
         assert not ended, f"{command} ended with exit code {process.returncode} before it was interrupted:\n{output}"
         return output
-
-
-def find_python(version):
-    """Return the path of a Python of a version such as 3.12 that runs on this machine, or None."""
-    name = f"python{version}"
-    found = [shutil.which(name), *PYENV.glob(f"versions/{version}.*/bin/{name}")]
-    works = (path for path in found if path and not subprocess.run([path, "-c", ""], capture_output=True).returncode)
-    return next(works, None)
 
 
 def listens(port):

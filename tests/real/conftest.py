@@ -12,18 +12,24 @@ from pathlib import Path
 import pytest
 from aiosmtpd.controller import Controller
 from real import apps
-from real.apps import KINDS, find_python, free_port, listens, make_app, running
+from real.apps import KINDS, free_port, listens, make_app, running
+from real.pythons import find_python
 from support import require
 
+HERE = Path(__file__).parent
 POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 LONGEST = ["restore", "login", "update", "fleet_of_many_hosts", "backup", "adopt", "upgrade", "fleet_of_one_app"]
 LONGEST += ["services", "setup", "config", "check", "permissions", "menu", "luigi"]
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(items):
-    """Begin with the files that take longest, so that in the end no worker waits for another."""
+    """Begin with the files that take longest, so that in the end no worker waits; each file stays on one worker."""
     order = {f"test_{name}.py": number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.name, len(order)))
+    for item in items:
+        if HERE in item.path.parents and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -93,7 +99,7 @@ def app_of(render, tmp_path_factory, request):
     def app_of(kind, database="sqlite", python="3.11"):
         key = (kind, database, python)
         if key not in made:
-            require(find_python(python), f"Python {python}", f"python{python}")
+            require(find_python(python), f"Python {python}", install=f"uv python install {python}")
             folder = tmp_path_factory.mktemp("-".join(key)) / "poser"
             app = make_app(render, folder, python, **KINDS[kind])
             url = {}
