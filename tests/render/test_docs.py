@@ -184,19 +184,34 @@ def test_sessions_of_nox():
     assert found.keys() <= set(sessions)
 
 
+def paths_of_tree(text):
+    """Return the paths that a drawn tree shows, folders with a slash at the end.
+
+    After its name, the text about a folder may name folders in it; the text about a file may name files beside it.
+    """
+    parents, found = [], set()
+    for indent, entry in re.findall(r"^((?:│   )*)[├└]── (.*)$", text, re.MULTILINE):
+        names, _, about = entry.partition("  ")
+        parents[len(indent) // 4 :] = []
+        base = "".join(parents)
+        found |= {base + name for name in names.split()}
+        if names.endswith("/"):
+            found |= {base + names + name for name in re.findall(r"[\w-]+/", about) if " " not in names}
+            parents.append(names)
+        else:
+            found |= {base + name for name in re.findall(r"[\w-]+\.conf", about)}
+    return found
+
+
 def test_tree_is_what_is_rendered(render, tmp_path):
+    """Each name is below its folder; and all files of the app dir, and folders at any depth but of code, are there."""
     app = render(tmp_path / "poser/app")
-    tree = re.search(r"```\napp/\n(.*?)```", README.read_text(), re.DOTALL)[1]
-    names = set(re.findall(r"[\w.-]+(?:\.(?:sh|md|conf|txt|env)|/)", tree))
-    rendered = {path.name + "/" * path.is_dir() for path in app.rglob("*")} | {
-        "local.conf",
-        "restic.env",
-        "secrets.conf",
-        "wutta.conf",
-    }
-    assert names <= rendered
-    top = {path.name for path in app.iterdir()} - {".copier-answers.yml", ".gitignore"}
-    assert top <= {name.rstrip("/") for name in names}
+    shown = paths_of_tree(re.search(r"```\napp/\n(.*?)```", README.read_text(), re.DOTALL)[1])
+    rendered = {path.relative_to(app).as_posix() + "/" * path.is_dir() for path in app.rglob("*")}
+    assert shown - rendered == {"local.conf", "restic.env", "secrets.conf", "wutta.conf"}
+    files = {name for name in rendered if "/" not in name} - {".copier-answers.yml", ".gitignore"}
+    folders = {name for name in rendered if name.endswith("/") and not re.match(r"(lib|poser)/.", name)}
+    assert files | folders <= shown
 
 
 def test_plain_words():
