@@ -1,4 +1,4 @@
-"""Tell an operator what is wrong with the app; check.sh runs this.
+"""Checks the app, one line for each thing, and changes nothing.
 
 Each check is a function that returns one line about what is well, or raises Wrong (somebody
 has to act) or Unknown (it could not look, or nobody has to act now).
@@ -10,11 +10,10 @@ import json
 import os
 import shutil
 import socket
-import subprocess
-import sys
 import urllib.request
 
-from appdir import APPDIR, CORE_CONFIG, load_config
+from appdir import permissions, users
+from appdir.core import APPDIR, ENV, Stop, first_line, load_config, note, report, run
 
 DISK_FREE = 0.05  # of the volume: below that, databases and logs stop soon
 
@@ -29,7 +28,7 @@ class Unknown(Exception):
 
 def config():
     """Every config loads with the software that reads it."""
-    from check_config import refused
+    from appdir.check_config import refused
 
     if lines := refused():
         raise Wrong("; ".join(lines))
@@ -38,23 +37,20 @@ def config():
 
 def database():
     """The database answers, and its schema is the newest."""
-    from alembic.config import Config
-    from setup_database import revisions
+    from appdir.database import alembic_config, revisions
 
     engine = load_config().appdb_engine
-    current, heads = revisions(engine, Config(str(CORE_CONFIG)))
+    current, heads = revisions(engine, alembic_config())
     if current != heads:
         raise Wrong("the schema is not the newest; run ./setup.sh, which migrates it")
     return f"{engine.url.render_as_string()} answers, its schema is the newest"
 
 
-def modes():
-    """Owner, group and mode of all are as setup.sh makes them."""
-    from setup_modes import summary, wrong
-
-    if found := wrong():
-        raise Wrong(f"{summary(found)}; run ./setup.sh, which puts it right")
-    return "owners and modes are right"
+def permissions_():
+    """Owner, group and mode of everything are as setup.sh sets them."""
+    if found := permissions.wrong():
+        raise Wrong(f"{permissions.summary(found)}; ./setup.sh corrects that")
+    return "permissions are correct"
 
 
 def disk():
@@ -79,7 +75,7 @@ def services():
         down |= {name: state for name, state in states.items() if state == "failed"}
         hint = "see journalctl -u NAME; sudo ./services.sh install starts all"
     elif (APPDIR / "log/supervisor.sock").exists():
-        done = run(APPDIR.parent / "bin/supervisorctl", "-c", APPDIR / "supervisor.conf", "status")
+        done = run(ENV / "bin/supervisorctl", "-c", APPDIR / "supervisor.conf", "status")
         states = dict(line.split()[:2] for line in done.stdout.splitlines() if "://" not in line)
         down = {name: state for name, state in states.items() if state not in ("RUNNING", "STARTING")}
         hint = "see log/NAME.out and log/supervisord.log; ../bin/supervisorctl -c supervisor.conf restart all"
@@ -88,15 +84,10 @@ def services():
         down = {name: "closed" for name, is_open in states.items() if not is_open}
         hint = "start them" + ": ../bin/supervisord -c supervisor.conf" * (APPDIR / "supervisor.conf").exists()
     if not states:
-        raise Wrong(f"nothing tells of the servers: {(done.stderr or done.stdout).strip()}; {hint}")
+        raise Wrong(f"the state of the servers is unknown: {(done.stderr or done.stdout).strip()}; {hint}")
     if down:
         raise Wrong(f"{', '.join(f'{name} is {state}' for name, state in down.items())}; {hint}")
     return f"up: {', '.join(states)}"
-
-
-def run(*command):
-    """Run a command in the app dir and return the finished process, with its output as text."""
-    return subprocess.run(command, cwd=APPDIR, capture_output=True, text=True)
 
 
 def ports():
@@ -162,7 +153,7 @@ def backup():
         return "there is none"
     last = APPDIR / "log/last-backup"
     if not last.exists():
-        raise Unknown("there is none yet; make the first with ./backup.sh --init")
+        raise Unknown("none yet; take the first with ./backup.sh --init")
     time, text = last.read_text().strip().split(" ", 1)
     age = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(time)
     if not text.startswith("done: "):
@@ -176,40 +167,48 @@ def template():
     """The app dir is of the newest version of its template."""
     command = shutil.which(os.environ.get("COPIER") or "copier")
     if not command:
-        raise Unknown("no command copier, so updates can't be seen; name it in COPIER")
-    done = run(command, "check-update", "--output-format", "json")
+        raise Unknown("the copier command is missing, so updates are not checked; name it in COPIER")
+    done = run(command, "check-update", "--output-format", "json", env=os.environ | {"GIT_TERMINAL_PROMPT": "0"})
     if done.returncode:
         raise Unknown(f"Copier could not look: {(done.stderr.strip().splitlines() or ['no reason'])[-1]}")
     found = json.loads(done.stdout)
     if found["update_available"]:
-        raise Unknown(f"version {found['latest_version']} waits, this is {found['current_version']}; run ./update.sh")
+        note(latest_version=found["latest_version"])
+        raise Unknown(
+            f"version {found['latest_version']} is available, this is {found['current_version']}; run ./update.sh"
+        )
     return f"{found['current_version']} is the newest version"
 
 
-# services first, since root asks systemd best, and whoever loads the config is root no more
-CHECKS = [services, config, database, modes, disk, web, overnight, backup, template]
+CHECKS = [services, permissions_, disk, web, overnight, backup, template]
+OF_THE_APP = [config, database]  # they load its code, so they run as the user that owns its logs
 
 
 def look(check):
-    """Run a check, and return its status (ok, unknown or FAILED) and its line."""
+    """Run a check, and return its name, its status (ok, unknown or FAILED) and its line."""
     try:
-        return "ok", check()
+        found = "ok", check()
     except Unknown as error:
-        return "unknown", str(error)
+        found = "unknown", str(error)
     except Exception as error:  # whatever upstream raises is what is wrong
-        return "FAILED", (str(error).splitlines() or [type(error).__name__])[0]
+        found = "FAILED", first_line(error)
+    return [check.__name__.rstrip("_"), *found]
 
 
-def main():
-    """Run all checks, show them, and end with exit code 1 if one failed."""
-    found = {check.__name__: look(check) for check in CHECKS}
-    if "--json" in sys.argv:
-        print(json.dumps([{"check": name, "status": status, "text": text} for name, (status, text) in found.items()]))
-    else:
-        for name, (status, text) in found.items():
-            if status == "FAILED" or "--quiet" not in sys.argv:
-                print(f"{name:<10} {status + ': ' if status != 'ok' else ''}{text}")
-    sys.exit(any(status == "FAILED" for status, _ in found.values()))
+def main(_):
+    """Run all checks, show each as it is known, and end with exit code 1 if one failed."""
+    found = []
+    for several in ([look(check)] for check in CHECKS):
+        found += show(several)
+    found += show(users.run_as_owner("log", lambda: [look(check) for check in OF_THE_APP]))
+    note(checks={name: {"status": status, "text": text} for name, status, text in found})
+    if failed := [name for name, status, _ in found if status == "FAILED"]:
+        raise Stop(f"failed: {', '.join(failed)}")
 
 
-main()
+def show(several):
+    """Show the results of checks, and return them."""
+    for name, status, text in several:
+        if not report.json and (status == "FAILED" or not report.quiet):
+            print(f"{name:<11} {status + ': ' if status != 'ok' else ''}{text}", flush=True)
+    return several

@@ -1,8 +1,8 @@
-"""Bring an app back from a backup; restore.sh takes this out of the backup and runs it.
+"""Restores an app from a backup.
 
-It runs by any Python 3.11, with nothing installed.  ENV/.restore says which backup is on its
-way in and which steps are done, so that a run that was cut off goes on; the app dir comes in
-at once when it is complete.  Nothing that was there before is ever overwritten.
+It runs by any Python 3.11, with nothing installed, from a copy of lib/ that restore.sh takes out of the
+backup.  ENV/.restore says which backup is being restored and which steps are done, so that an
+interrupted run goes on; the app dir gets its name when it is complete.  Nothing is ever overwritten.
 """
 
 import contextlib
@@ -16,40 +16,33 @@ import subprocess
 import sys
 from pathlib import Path
 
+from appdir.answers import APP_NAME
+from appdir.core import Stop, run, say
+
 VENV = ["bin", "include", "lib", "lib64", "pyvenv.cfg"]
 
 
-def say(step, text):
-    """Show one line about a step."""
-    print(f"{step:<10} {text}", flush=True)
-
-
-def fail(step, text):
-    """End with exit code 1 and one line that says what is wrong and what to do."""
-    sys.exit(f"{step:<10} FAILED: {text}")
-
-
 def restic(*args):
-    """Run restic and return what it prints as JSON; if it refuses, so do we, with its words."""
-    done = subprocess.run(["restic", "--json", *args], capture_output=True, text=True)
+    """Run restic and return what it prints as JSON; if it refuses, Stop with its words."""
+    done = run("restic", "--json", *args, cwd=None)  # the address of the repository may be relative
     if done.returncode:
-        fail("restic", "; ".join(done.stderr.strip().splitlines()[-3:]))
+        raise Stop("restic: " + "; ".join(done.stderr.strip().splitlines()[-3:]))
     return json.loads(done.stdout) if done.stdout.startswith("[") else None
 
 
-def find(name, wanted):
+def find(wanted):
     """Return the snapshot with the ID `wanted`, or else the newest, and the ID of its dump, or None."""
-    found = restic("snapshots", f"--tag={name},appdir", *([wanted] if wanted else []))
+    found = restic("snapshots", f"--tag={APP_NAME},appdir", *([wanted] if wanted else []))
     if not found:
-        fail("backup", f"there is none with tags {name},appdir; see: restic snapshots")
+        raise Stop(f"the repository has no backup with tags {APP_NAME},appdir; see: restic snapshots")
     snapshot = max(found, key=lambda one: one["time"])
     owner = next(tag.removeprefix("owner-") for tag in snapshot["tags"] if tag.startswith("owner-"))
     if os.geteuid() == 0 and owner != "root":
-        fail("backup", f"the app dir was {owner}'s; make an empty folder that is {owner}'s, and run this as {owner}")
+        raise Stop(f"the app dir belonged to {owner}; make an empty folder for {owner}, and run this as {owner}")
     if os.geteuid() != 0 and owner == "root":
-        fail("backup", "the app dir was root's, and its servers ran as another user; run this as root")
-    run = next(tag for tag in snapshot["tags"] if tag.startswith("run-"))
-    dumps = restic("snapshots", f"--tag={name},database,{run}")
+        raise Stop("the app dir belonged to root, and its servers ran as another user; run this as root")
+    tag = next(tag for tag in snapshot["tags"] if tag.startswith("run-"))
+    dumps = restic("snapshots", f"--tag={APP_NAME},database,{tag}")
     return snapshot, dumps[-1]["id"] if dumps else None
 
 
@@ -87,10 +80,14 @@ def follow_links(app, paths):
             link.mkdir(0o750)
 
 
-def mend_modes(env):
-    """Give the app dir itself, which restic leaves as we made it, to the group of those who run its servers."""
-    if subprocess.run([sys.executable, env / "app/lib/setup_modes.py", "--quiet"]).returncode:
-        fail("modes", "owners and modes are not right, see above; mend that and run this again")
+def command(env, *args, python=None):
+    """Run a command of the restored app dir; Stop if it fails, as it has said why."""
+    lib = env / "app/lib"
+    environment = os.environ | {"APPDIR": str(env / "app")}
+    done = run(python or env / "bin/python", "-I", "-X", "utf8", "-W", "ignore", lib, *args,
+               cwd=None, env=environment, capture_output=False)  # fmt: skip
+    if done.returncode:
+        raise Stop(f"{args[0]} failed, see above; fix that and run this again")
 
 
 def find_python(version):
@@ -99,7 +96,7 @@ def find_python(version):
     if shutil.which(name) and not subprocess.run([name, "-c", "import ensurepip"], capture_output=True).returncode:
         return name
     if version != ".".join(map(str, sys.version_info[:2])):
-        say("env", f"no {name} with python3-venv here, so it is made with {sys.executable}")
+        say("env", f"no {name} with python3-venv here, so it is created with {sys.executable}")
     return sys.executable
 
 
@@ -117,17 +114,17 @@ def split_packages(lines):
 def make_env(env, work):
     """Make the env, and install each package at the version recorded."""
     lines = (env / "app/data/backup/requirements.txt").read_text().splitlines()
-    for path in (env / name for name in VENV):  # of a run that was cut off
+    for path in (env / name for name in VENV):  # of an interrupted run
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
     python = find_python(re.fullmatch(r"# Python (\S+)", lines[0])[1])
-    say("env", f"made with {python}")
+    say("env", f"created with {python}")
     if subprocess.run([python, "-m", "venv", env]).returncode:
-        fail("env", "python3 cannot make it, see above; mend that and run this again")
+        raise Stop("python3 cannot create the env, see above; fix that and run this again")
     wanted, _ = split_packages(lines)
     say("packages", f"installing {len(wanted)} at the versions recorded, which takes a minute or two")
     (work / "requirements.txt").write_text("\n".join(wanted))
     if pip(env, "install", "--no-deps", "-r", work / "requirements.txt"):
-        fail("packages", "pip could not install them, see above; mend that and run this again")
+        raise Stop("pip could not install the packages, see above; fix that and run this again")
 
 
 def bring_local_packages(env):
@@ -136,20 +133,13 @@ def bring_local_packages(env):
     for name, line in local.items():
         options = line.split(" ", 1) if line.startswith("-e ") else [line]
         if pip(env, "show", name) and pip(env, "install", "--no-deps", *options):
-            fail("packages", f"cannot install {line}; install {name} by {env}/bin/pip, then run this again")
+            raise Stop(f"cannot install {line}; install {name} with {env}/bin/pip, then run this again")
 
 
 def pip(env, *args):
-    """Run the env's pip, without much talk, and return its exit code."""
+    """Run the env's pip, without much talk, and return its exit code; all may read what it installs."""
     command = [env / "bin/python", "-m", "pip", "--disable-pip-version-check", "--quiet", *args]
-    return subprocess.run(list(map(str, command))).returncode
-
-
-def bring_database(env, work, options):
-    """Load the dump into the database, by the packages of the env."""
-    step = [env / "bin/python", "-W", "ignore", env / "app/lib/restore_database.py", work / "plan.json", *options]
-    if subprocess.run(step).returncode:
-        sys.exit(1)
+    return run(*command, cwd=env, capture_output=False, umask=0o022).returncode
 
 
 def once(work, name, step, *args):
@@ -159,20 +149,19 @@ def once(work, name, step, *args):
         (work / name).touch()
 
 
-def main():
-    """Bring all of it, step by step."""
-    name, env, wanted, *options = sys.argv[1:]
-    env = Path(env).absolute()
+def main(options):
+    """Restore everything, step by step."""
+    env, wanted = Path(options.env).absolute(), options.snapshot
     if re.search("[^A-Za-z0-9/._@+-]", str(env)):
-        fail("restore", f"upstream cannot read config in {env}; use a path of A-Z a-z 0-9 / . _ @ + -")
+        raise Stop(f"upstream cannot read config in {env}; use a path of A-Z a-z 0-9 / . _ @ + -", 2)
     work = env / ".restore"
     plan = work / "plan.json"
     if not plan.exists():
-        if (env / "app").exists():  # it was cut off when all was done
+        if (env / "app").exists():  # interrupted when everything was done
             shutil.rmtree(work)
             say("done", f"{env} was complete")
             return
-        snapshot, dump = find(name, wanted)
+        snapshot, dump = find(wanted)
         work.mkdir(0o700, parents=True, exist_ok=True)
         plan.with_suffix(".new").write_text(json.dumps([snapshot, dump, secrets.token_hex()]))
         plan.with_suffix(".new").rename(plan)
@@ -180,21 +169,18 @@ def main():
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        fail("restore", f"another restore into {env} is running")
+        raise Stop(f"another restore into {env} is running") from None
     snapshot, *_ = json.loads(plan.read_text())
     if not snapshot["id"].startswith(wanted):
-        fail("restore", f"that of {snapshot['short_id']} is on its way; run this again without --snapshot")
+        raise Stop(f"the restore of {snapshot['short_id']} is not complete; run this again without --snapshot")
     if not (env / "app").exists():
         bring_files(env, work, snapshot)
-    mend_modes(env)
+    command(env, "permissions", python=sys.executable)
     once(work, "env", make_env, env, work)
     bring_local_packages(env)
-    once(work, "database", bring_database, env, work, options)
-    if subprocess.run([env / "app/setup.sh", "--quiet"]).returncode:
-        fail("setup", "setup.sh failed, see above; mend that and run this again")
+    ask = ["--ask-database"] if options.ask_database else []
+    once(work, "database", command, env, "restore-database", work / "plan.json", *ask)
+    command(env, "setup", "--quiet")
     plan.unlink()
     shutil.rmtree(work)
     say("done", f"start the app in {env / 'app'}, as before")
-
-
-main()

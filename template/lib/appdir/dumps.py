@@ -1,4 +1,4 @@
-"""What backup.py and restore_database.py share: PostgreSQL's and MySQL's own tools, and how to run them.
+"""PostgreSQL's and MySQL's own tools, and how to run them.
 
 A password reaches them by the environment or an open file, never as an argument.
 """
@@ -7,6 +7,8 @@ import os
 import shutil
 
 from sqlalchemy.engine import URL
+
+from appdir.core import Stop
 
 TOOLS = {  # the names of a tool, of which one is enough, and its options
     ("postgresql", "dump"): (["pg_dump"], ["--format=custom", "--compress=0"]),
@@ -31,15 +33,15 @@ def backend(url):
 def tool(url, action):
     """Return the command that does `action`, and its environment: dump to stdout, or load from stdin.
 
-    LookupError if there is none, with a text that says what to install.
+    Stop if there is none, with a text that says what to install.
     """
     kind = backend(url)
     if (kind, action) not in TOOLS:
-        raise LookupError(f"a database of {kind} cannot be backed up")
+        raise Stop(f"a database of {kind} cannot be backed up")
     names, options = TOOLS[kind, action]
     name = next(filter(shutil.which, names), None)
     if not name:
-        raise LookupError(f"{names[0]} is missing; install it with: apt-get install {PACKAGES[kind]}")
+        raise Stop(f"{names[0]} is missing; install it with: apt-get install {PACKAGES[kind]}")
     if kind == "postgresql":
         where = URL.create("postgresql", url.username, None, url.host, url.port, url.database, url.query)
         password = {"PGPASSWORD": url.password} if url.password else {}
@@ -56,9 +58,3 @@ def mysql_options(url):
     os.fchmod(handle, 0o600)  # a file that others may write is ignored
     os.write(handle, "\n".join(["[client]", *(f'{key}="{value}"' for key, value in quoted.items()), ""]).encode())
     return handle
-
-
-def reason(text):
-    """Return the last lines of what a tool said as one line, without the stack that restic may show."""
-    lines = [line for line in text.splitlines() if " " in line and not line.startswith("\t")]
-    return "; ".join(lines[-3:]).removeprefix("Fatal: ") or text.strip() or "it did not say why"

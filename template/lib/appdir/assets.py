@@ -1,17 +1,16 @@
-"""Step of setup.sh: put Vue, Buefy and Font Awesome into data/libcache, so that pages need no internet.
+"""Puts Vue, Buefy and Font Awesome into data/libcache, so that pages need no internet.
 
 The files come out of a wheel of a published package, which pip downloads from wherever
 it is configured to; the package itself is not installed, since it would change the app.
 """
 
 import hashlib
-import subprocess
 import sys
 import tempfile
 import zipfile
 from pathlib import Path
 
-from appdir import APPDIR, become_owner, fail, say, say_kept, stop_at_preview, write_new
+from appdir.core import APPDIR, Stop, kept, run, say, would, write
 
 STEP = "assets"
 PACKAGE = "wutta-demo==0.1.1"
@@ -33,37 +32,30 @@ def is_good(name, data):
 def download(folder):
     """Let pip bring the wheel into a folder, and return its path."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download", "--retries=1"]
-    done = subprocess.run(
-        [*pip, "--no-deps", "--only-binary=:all:", "--dest", folder, PACKAGE], capture_output=True, text=True
-    )
+    done = run(*pip, "--no-deps", "--only-binary=:all:", "--dest", folder, PACKAGE)
     wheels = list(Path(folder).glob("*.whl"))
     if done.returncode or not wheels:
-        fail(
-            STEP,
-            f"pip cannot download {PACKAGE}; fetch it where a network is with `pip download --no-deps {PACKAGE}`,"
-            " bring the folder here, and run: PIP_NO_INDEX=1 PIP_FIND_LINKS=FOLDER ./setup.sh",
+        raise Stop(
+            f"pip cannot download {PACKAGE}; fetch it where there is a network with `pip download --no-deps {PACKAGE}`,"
+            " copy the folder here, and run: PIP_NO_INDEX=1 PIP_FIND_LINKS=FOLDER ./setup.sh"
         )
     return wheels[0]
 
 
-def main():
+def complete():
     """Write each file that is missing or damaged."""
-    become_owner("data")
     libcache = APPDIR / "data/libcache"
     paths = [libcache / name for name in SHA256]
     missing = [path for path in paths if not path.is_file() or not is_good(path.name, path.read_bytes())]
     if not missing:
-        say_kept(STEP, "all are in data/libcache")
+        kept(STEP, "all are in data/libcache")
         return
-    stop_at_preview(STEP, f"put {len(missing)} files into data/libcache")
+    would(STEP, f"put {len(missing)} files into data/libcache")
     libcache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(download(folder)) as wheel:
         for path in missing:
             data = wheel.read(INSIDE + path.name)
             if not is_good(path.name, data):
-                fail(STEP, f"{path.name} of {PACKAGE} is not the file that was tested; report this, please")
-            write_new(path, data, 0o640)
+                raise Stop(f"{path.name} of {PACKAGE} is not the file that was tested; report this, please")
+            write(path, data, 0o640)
     say(STEP, f"{len(missing)} files put into data/libcache")
-
-
-main()

@@ -1,21 +1,22 @@
-"""Step of setup.sh: owner, group and mode of all in the app dir; with --check, tell what is wrong and change nothing.
+"""Owner, group and mode of everything in the app dir.
 
-A user of their own, as whom the servers may run, reads config and scripts through its group, and owns
-what the app writes.  No mode is widened, so what an admin has narrowed stays so; only a file that comes
-into that group gives it the rights to read that its owner has.
+The service user reads config and scripts through its group, and owns what the app writes.  No mode is
+widened, so what an admin has narrowed stays so; only a file that comes into that group gives it the
+rights to read that its owner has.  Inside a private app dir, only what others can reach counts.
 """
 
 import contextlib
+import grp
 import os
-import pwd
 import stat
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from appdir import APPDIR, SERVICE_USER, fail, say, say_kept, service_user, stop_at_preview
+from appdir.answers import SERVICE_USER
+from appdir.core import APPDIR, Stop, kept, say, would
+from appdir.users import service_user, user
 
-STEP = "modes"
+STEP = "permissions"
 
 
 class Rule(NamedTuple):
@@ -32,7 +33,7 @@ RULES = {
     "code": Rule((), False, 0o750),
 }
 BELOW = RULES["written"]._replace(mode=0o777)  # the folder above is closed, so the mode is the app's own matter
-APART = {*RULES["written"].paths, ".update"}
+APART = {*RULES["written"].paths, ".update", ".git", "__pycache__"}
 CONFIG_INSIDE = ("luigi/luigi.cfg", "luigi/logging.conf")
 SHARED = ("data", "log", "luigi", "luigi/log", "data/upgrades")  # root's hand leaves files in these
 
@@ -44,8 +45,8 @@ def places():
     """
     yield APPDIR, RULES["code"]
     for folder, folders, names in os.walk(APPDIR):
-        gone = APART if Path(folder) == APPDIR else set()
-        folders[:] = [name for name in folders if name not in gone | {"__pycache__"}]
+        gone = APART if Path(folder) == APPDIR else {"__pycache__"}
+        folders[:] = [name for name in folders if name not in gone]
         for name in folders + names:
             top = Path(folder) == APPDIR
             yield Path(folder, name), RULES["secrets" if top and name in RULES["secrets"].paths else "code"]
@@ -77,9 +78,21 @@ def inside(path):
     return path.relative_to(APPDIR).as_posix()
 
 
+def unreachable():
+    """Return the bits of a mode that give nobody anything inside the app dir, as it keeps those users out."""
+    now = APPDIR.stat()
+    bits = 0 if now.st_mode & 0o007 else 0o007
+    if not SERVICE_USER:
+        owner = user(now.st_uid)
+        with contextlib.suppress(KeyError):
+            if now.st_gid == owner.pw_gid and not set(grp.getgrgid(now.st_gid).gr_mem) - {owner.pw_name}:
+                bits |= 0o070
+    return bits
+
+
 def wrong():
-    """Return (path, user id, group id, mode) as it should be of all that is wrong; LookupError names a missing user."""
-    deployer, server = APPDIR.stat().st_uid, service_user()
+    """Return (path, user id, group id, mode) as it should be of all that is wrong; Stop names a missing user."""
+    deployer, server, spared = APPDIR.stat().st_uid, service_user(), unreachable()
     found = []
     for path, rule in places():
         now = path.lstat()
@@ -88,7 +101,7 @@ def wrong():
         owner, group, before = now.st_uid, now.st_gid, stat.S_IMODE(now.st_mode)
         mode = before
         if rule.written and owner != server.pw_uid:
-            # a folder that an admin gave to somebody else, for a share, is his
+            # a folder that an admin gave to somebody else, for a share, stays so
             if owner in (0, deployer) or stat.S_ISREG(now.st_mode) or path.parent == APPDIR:
                 owner, group = server.pw_uid, server.pw_gid
         elif not rule.written and owner not in (0, deployer):
@@ -98,7 +111,8 @@ def wrong():
             mode |= (mode & 0o500) >> 3
         if not rule.written and SERVICE_USER and stat.S_ISDIR(now.st_mode):
             mode |= stat.S_ISGID  # so that what comes in later is of that group, too
-        mode &= rule.mode | 0o7000
+        top = path == APPDIR or rule is not RULES["code"]
+        mode &= rule.mode | 0o7000 | (0 if top else spared)
         if (owner, group, mode) != (now.st_uid, now.st_gid, before):
             found.append((path, owner, group, mode))
     return found
@@ -117,7 +131,7 @@ def held(path):
         yield f"/proc/self/fd/{at}"
 
 
-def mend(path, owner, group, mode):
+def change(path, owner, group, mode):
     """Give a path its owner, group and mode; a folder that changes hands does so with all in it, itself last."""
     with held(path) if path != APPDIR else contextlib.nullcontext(APPDIR) as handle:
         if path.is_dir() and path.stat().st_uid != owner:
@@ -132,20 +146,12 @@ def tell(path, owner, group, mode):
     """Return a few words about what is wrong with a path."""
     now = path.stat()
     if now.st_uid != owner:
-        words = f"belongs to {name_of(now.st_uid)}, not to {name_of(owner)}"
+        words = f"belongs to {user(now.st_uid).pw_name}, not to {user(owner).pw_name}"
     elif now.st_gid != group:
         words = f"is not of the group of {SERVICE_USER}"
     else:
         words = f"has mode {stat.S_IMODE(now.st_mode):04o}, not {mode:04o}"
     return f"{os.path.relpath(path, APPDIR)} {words}"
-
-
-def name_of(user):
-    """Return the name of a user id, or the id itself if it has none."""
-    try:
-        return pwd.getpwuid(user).pw_name
-    except KeyError:
-        return user
 
 
 def summary(found):
@@ -163,30 +169,32 @@ def table():
     return "\n".join(rows)
 
 
-def main():
-    """Mend what is wrong, or with --check tell it and end with exit code 1."""
-    try:
-        found = wrong()
-    except LookupError as error:
-        fail(STEP, error)
-    if "--check" in sys.argv:
-        if found:
-            fail(STEP, f"{summary(found)}; setup.sh puts it right")
-    elif service_user().pw_uid != os.geteuid() != 0:
-        fail(STEP, f"the servers run as {service_user().pw_name}, so root has to set up: sudo ./setup.sh")
-    elif found:
-        stop_at_preview(STEP, f"put right: {summary(found)}")
-        try:
-            for place in found:
-                mend(*place)
-            for place in wrong():  # config in a folder that changed hands
-                mend(*place)
-        except PermissionError:
-            fail(STEP, f"only root can put it right, with sudo ./setup.sh: {summary(found)}")
-        say(STEP, f"put right: {len(found)} owners or modes")
+def check():
+    """Stop if something is wrong, and change nothing."""
+    if found := wrong():
+        raise Stop(f"{summary(found)}; ./setup.sh corrects that", wrong=[str(place[0]) for place in found])
+    kept(STEP, "all correct")
+
+
+def correct():
+    """Correct what is wrong; as far as only root can, say so."""
+    found, server = wrong(), service_user()
+    if server.pw_uid != os.geteuid() != 0:
+        raise Stop(f"the servers run as {server.pw_name}, so root has to set up: sudo ./setup.sh")
+    if not found:
+        kept(STEP, "all correct")
         return
-    say_kept(STEP, "owners and modes are right")
+    would(STEP, f"correct {summary(found)}")
+    try:
+        for place in found:
+            change(*place)
+        for place in wrong():  # config in a folder that changed hands
+            change(*place)
+    except PermissionError:
+        raise Stop(f"only root can correct this, with sudo ./setup.sh: {summary(found)}") from None
+    say(STEP, "the app dir is private, and its owners and modes are set")
 
 
-if __name__ == "__main__":
-    main()
+def main(_):
+    """Correct permissions, as a command of its own: a restore runs it before there is an env."""
+    correct()

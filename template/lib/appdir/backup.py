@@ -1,0 +1,185 @@
+"""Takes a backup of the app while it runs.
+
+A run makes two snapshots of restic with the same tag: first the dump of a PostgreSQL or MySQL
+database, then the app dir, with a copy of each SQLite database.  Only the second one makes the
+run count: restore.sh takes an app dir, and the dump of its run, and nothing else.
+"""
+
+import contextlib
+import datetime
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from appdir import packages, repository
+from appdir.answers import APP_NAME
+from appdir.core import APPDIR, Stop, first_line, kept, load_config, lock, note, reason, report, write
+from appdir.dumps import backend, tool
+from appdir.repository import restic
+from appdir.users import become_owner
+
+PARTS = 30  # of the repository's data, each day one is read again, so that all is read in a month
+LEFT_OUT = {"log": ["log", "luigi/log"], "sessions": ["sessions"], "uploads": ["data/uploads"], "work": ["work"]}
+STATE = APPDIR / "data/backup"  # what a backup holds beside what is there anyway
+COPIES = STATE / "sqlite"
+RESULT = APPDIR / "log/last-backup"
+NOW = datetime.datetime.now(datetime.UTC)
+
+
+def main(options):
+    """Take a backup, and leave its result in log/last-backup."""
+    lock()
+    try:
+        text = run(options)
+    except (Stop, OSError, sqlite3.Error) as error:
+        with contextlib.suppress(OSError):  # on a full disk; the reason is shown all the same
+            record("FAILED", error)
+        raise Stop(error) from error
+    record("done", text)
+    kept("backup", f"done: {text}")
+
+
+def run(options):
+    """Take a backup, drop old ones, check the repository, and return a line about it."""
+    repository.read_environment()
+    repository.make_local(options.init)
+    become_owner("data")
+    repository.open_for_us(options.init)
+    tag = f"run-{NOW:%Y%m%dT%H%M%S}-{os.getpid()}"
+    STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
+    shutil.rmtree(COPIES, ignore_errors=True)  # of an interrupted run
+    version = ".".join(map(str, sys.version_info[:2]))
+    write(STATE / "requirements.txt", f"# Python {version}\n{packages.freeze()}".encode(), 0o600)
+    try:
+        save_database(tag)
+        summary = save_files(tag, options.wanted)
+    finally:
+        shutil.rmtree(COPIES, ignore_errors=True)
+    repository.forget(tag)
+    restic("check", "--quiet", f"--read-data-subset={NOW.toordinal() % PARTS + 1}/{PARTS}")
+    size, new = (f"{summary[key] / 1e6:.1f} MB" for key in ("total_bytes_processed", "data_added"))
+    files, address = summary["total_files_processed"], repository.address()
+    note(snapshot=summary["snapshot_id"], files=files, bytes=summary["total_bytes_processed"], repository=address)
+    return f"{files} files, {size}, {new} new, as {summary['snapshot_id']} in {address}"
+
+
+def record(status, text):
+    """Leave the result of this run for check.sh."""
+    write(RESULT, f"{NOW:%Y-%m-%dT%H:%M:%S+00:00} {status}: {text}\n".encode(), 0o640)
+
+
+def save(tags, *args, **process):
+    """Start restic on making a snapshot, with these tags, and return its process; it writes lines of JSON."""
+    command = ["restic", "backup", "--json", f"--tag={APP_NAME},{tags}", *args]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, close_fds=False, **process)
+
+
+def save_database(tag):
+    """Dump the app's database into the repository, or copy it into STATE if it is SQLite; so, too, Luigi's history."""
+    try:
+        url = load_config().appdb_engine.url
+    except Exception as error:  # whatever upstream raises
+        raise Stop(f"the config does not load, see ./check.sh: {first_line(error)}") from error
+    if backend(url) != "sqlite":
+        save_dump(tag, *tool(url, "dump"))
+    elif not Path(url.database or "").is_relative_to(APPDIR):
+        raise Stop(f"{url} is not in the app dir; move it into data/, and name it so in secrets.conf")
+    for path in sqlite_databases(url):
+        copy = COPIES / path.relative_to(APPDIR)
+        copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (
+            contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as source,
+            contextlib.closing(sqlite3.connect(copy)) as target,
+        ):
+            source.backup(target)
+        shutil.copymode(path, copy)
+
+
+def sqlite_databases(url):
+    """Return the paths of the SQLite databases in the app dir: the app's, if its URL is of one, and those beside it."""
+    own = [Path(url.database)] if backend(url) == "sqlite" else []
+    return {*own, *APPDIR.glob("data/*.sqlite"), *APPDIR.glob("luigi/*.sqlite")}
+
+
+def save_dump(tag, command, environment):
+    """Pipe a dump into restic.  Its end comes only when the dump went well; else there is no snapshot."""
+    end, pipe = os.pipe()
+    with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as errors:
+        dump = subprocess.Popen(command, env=environment, stdout=pipe, stderr=said, close_fds=False)
+        saved = save(
+            f"database,{tag}", "--quiet", "--stdin", "--stdin-filename=database.dump", stdin=end, stderr=errors
+        )
+        os.close(end)
+        if dump.wait():
+            saved.send_signal(signal.SIGINT)
+            saved.wait()
+        os.close(pipe)
+        saved.communicate()
+        said.seek(0)
+        errors.seek(0)
+        if dump.returncode and saved.returncode in (0, 130, -signal.SIGINT):
+            raise Stop(f"{command[0]}: {reason(said.read())}")
+        if saved.returncode:
+            raise Stop(f"restic backup: {reason(errors.read())}")
+
+
+def save_files(tag, wanted):
+    """Save the app dir, and where its links lead; return restic's summary."""
+    out = [name for part, names in LEFT_OUT.items() if part not in wanted for name in names]
+    root = APPDIR.resolve()
+    patterns = ["__pycache__", f"{root}/.update"]
+    for name in out:
+        patterns += all_but_placeholders((root / name).resolve())
+    for copy in COPIES.rglob("*.*"):
+        live = (APPDIR / copy.relative_to(COPIES)).resolve()
+        patterns += [f"{live}{end}" for end in ("", "-journal", "-shm", "-wal")]
+    loud = sys.stdout.isatty() and not (report.quiet or report.json)
+    with tempfile.TemporaryFile("w+") as errors:
+        options = [*(f"--exclude={pattern}" for pattern in patterns), *([] if loud else ["--quiet"])]
+        saved = save(f"appdir,{tag},owner-{APPDIR.owner()}", *options, ".", *links(out), cwd=root, stderr=errors)
+        for line in saved.stdout:
+            message = json.loads(line)
+            if loud and message["message_type"] == "status":
+                print(f"\r{message.get('bytes_done', 0) / 1e6:.0f} MB", end="", flush=True)
+        print("\r" if loud else "", end="")
+        errors.seek(0)
+        lines = errors.read().splitlines()
+    if saved.wait() == 3:  # some files could not be read; but one that is gone by now is none of ours
+        items = [json.loads(line)["item"] for line in lines if line.startswith("{")]
+        left = [item for item in items if os.path.lexists(item)]
+        if left or not items:
+            raise Stop(f"cannot read {', '.join(left[:5]) or 'some files'}; the backup has all but that")
+    elif saved.returncode:
+        raise Stop(f"restic backup: {reason(chr(10).join(lines))}")
+    return message
+
+
+def all_but_placeholders(folder):
+    """Return the patterns that leave out what is in a folder, but for the empty folders of the template."""
+    patterns = [f"{folder}/*", f"!{folder}/.gitkeep"]
+    for path in folder.glob("*/.gitkeep"):
+        patterns += [f"!{path.parent}", f"{path.parent}/*", f"!{path}"]
+    return patterns
+
+
+def links(out):
+    """Return where links lead out of the app dir, as restic saves a link, not what is behind it.
+
+    It looks at the app dir and the folders in it; `out` are the names of those that are left out.
+    """
+    root = APPDIR.resolve()
+    targets = []
+    for path in (path for depth in ("*", "*/*") for path in root.glob(depth) if path.is_symlink() and path.exists()):
+        name, target = path.relative_to(root).as_posix(), path.resolve()
+        if target.is_relative_to(root) or any(f"{name}/".startswith(f"{folder}/") for folder in out):
+            continue
+        if os.path.normpath(path.parent / os.readlink(path)) != str(target):
+            raise Stop(f"{name} leads to {target} by more than one link; let it lead there at once")
+        targets.append(target)
+    return targets

@@ -1,0 +1,89 @@
+"""Loads every config of this app dir with the software that reads it, and says which ones it refuses.
+
+Scripts and Python files are only read, not run.  An update does this with the new version, and builds
+the web apps as their server would, before anything comes into the app dir.
+"""
+
+import configparser
+import subprocess
+
+from appdir import users
+from appdir.core import APPDIR, FRAMEWORK, Stop, first_line, load_config
+from appdir.database import alembic_config
+
+SERVED = ("app", "composite", "server")  # sections that PasteDeploy reads
+
+
+def load_ini(path):
+    """Load one config: as an ini file, then as the framework and the web server take it."""
+    parser = configparser.RawConfigParser()
+    parser.read_string(path.read_text(), str(path))
+    if parser.has_section(f"{FRAMEWORK}.config"):
+        load_config(path.name)
+    for section in parser.sections():
+        kind, _, name = section.partition(":")
+        if kind in SERVED:
+            from paste.deploy.loadwsgi import APP, SERVER, loadcontext
+
+            loadcontext(SERVER if kind == "server" else APP, f"config:{path}", name)
+
+
+def load_script(path):
+    """Let the shell read a script without running it."""
+    done = subprocess.run(["sh", "-n", path], capture_output=True, text=True)
+    if done.returncode:
+        raise SyntaxError(done.stderr.strip())
+
+
+def load_python(path):
+    """Compile a Python file without running it."""
+    compile(path.read_bytes(), path.name, "exec")
+
+
+def reason(error):
+    """Return one line about an exception, without the value it is about: that may be a password."""
+    if isinstance(error, configparser.InterpolationError):
+        return f"the % in {error.option} of [{error.section}] must be doubled, or name a known value"
+    return first_line(error)
+
+
+def refused():
+    """Load all, and return a line for each file that is refused: its name, and why."""
+    loaders = {
+        load_ini: [*APPDIR.glob("*.conf"), *APPDIR.glob("luigi/*.conf"), *APPDIR.glob("luigi/*.cfg")],
+        load_script: [*APPDIR.glob("*.sh"), APPDIR / "lib/run"],
+        load_python: [path for folder in ("lib", "luigitasks", "poser") for path in APPDIR.glob(f"{folder}/**/*.py")],
+    }
+    lines = []
+    for load, paths in loaders.items():
+        for path in sorted(paths):
+            try:
+                load(path)
+            except Exception as error:  # whatever upstream raises, it does not run from this file
+                lines.append(f"{path.relative_to(APPDIR)}: {reason(error)}")
+    return lines
+
+
+def build():
+    """Build each web app as `pserve` does, and look that no migration has two successors; return a line a failure."""
+    from alembic.script import ScriptDirectory
+
+    lines = []
+    for name in ("web.conf", "webapi.conf"):
+        if (APPDIR / name).exists():
+            from paste.deploy import loadapp
+
+            try:
+                loadapp(f"config:{name}", relative_to=str(APPDIR))
+            except Exception as error:  # whatever upstream raises, it does not start from this file
+                lines.append(f"{name}: the app cannot start: {type(error).__name__}: {reason(error)}")
+    scripts = ScriptDirectory.from_config(alembic_config())
+    if len(scripts.get_heads()) > len(scripts.get_bases()):
+        lines.append(f"the migrations have several heads: {', '.join(sorted(scripts.get_heads()))}; merge them")
+    return lines
+
+
+def main(_):
+    """Do both, as a command of its own: an update runs it in the new version."""
+    if lines := users.run_as_owner("log", lambda: refused() or build()):
+        raise Stop("; ".join(lines), refused=lines)

@@ -1,0 +1,133 @@
+"""What all commands share: where the app dir is, how a command reports, its lock, and how it writes a file."""
+
+import contextlib
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from appdir.answers import FRAMEWORK
+
+APPDIR = Path(os.environ.get("APPDIR") or Path(__file__).absolute().parents[2])
+ENV = Path(os.environ.get("APPDIR_ENV") or APPDIR.parent)  # an update checks an app dir that is elsewhere
+PYTHON = ENV / "bin/python"
+LIB = Path(__file__).absolute().parents[1]  # in an update, that of the new version
+CORE_CONFIG = APPDIR / f"{FRAMEWORK}.conf"
+
+
+class Stop(Exception):
+    """The command cannot go on: `text` says in one line what is wrong and what to do.
+
+    `facts` go into the output of --json.
+    """
+
+    def __init__(self, text, code=1, **facts):
+        super().__init__(str(text))
+        self.code, self.facts = code, facts
+
+
+class Report:
+    """How a command reports: lines for people, or one object with --json."""
+
+    def __init__(self):
+        self.command, self.quiet, self.json, self.preview = "setup", False, False, False
+        self.lines, self.facts = [], {}
+
+    def say(self, step, text):
+        """Show a line about a step that did something, or needs the reader."""
+        self.lines.append({"step": step, "text": str(text)})
+        if not self.json:
+            print(f"{step:<11} {text}", flush=True)
+
+    def kept(self, step, text):
+        """Show a line about a step with nothing to do, unless --quiet or --preview was given."""
+        if not (self.quiet or self.preview or self.json):
+            self.say(step, text)
+
+    def would(self, step, text):
+        """With --preview, show what the step is about to do, and end with exit code 3."""
+        if self.preview:
+            self.say(step, f"would {text}")
+            raise Stop("", 3)
+
+    def note(self, **facts):
+        """Add facts to the output of --json."""
+        self.facts.update(facts)
+
+    def end(self, stop=None):
+        """Show how the command ended, and return its exit code; `stop` is the Stop that ended it, if any."""
+        if self.json:
+            ok = stop is None
+            facts = (
+                {"ok": ok, "message": str(stop or ""), "lines": self.lines} | self.facts | (stop.facts if stop else {})
+            )
+            print(json.dumps(facts, indent=1))
+        elif stop and str(stop):
+            print(f"{self.command}.sh: {stop}", file=sys.stderr)
+        return stop.code if stop else 0
+
+
+report = Report()
+say, kept, would, note = report.say, report.kept, report.would, report.note
+
+
+def lock():
+    """Make sure that no other update, upgrade, backup or setup runs while this process, or a child of it, lives."""
+    handle = os.open(APPDIR, os.O_RDONLY)
+    os.set_inheritable(handle, True)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Stop("another update, upgrade or backup is running") from None
+
+
+def run(*command, cwd=APPDIR, **options):
+    """Run a command to its end and return the process, with its output as text."""
+    options = {"capture_output": True, "text": True, "errors": "surrogateescape"} | options
+    return subprocess.run(list(map(str, command)), cwd=cwd, **options)
+
+
+def reason(text):
+    """Return the last lines of what a tool said as one line, without the stack that some show."""
+    lines = [line for line in str(text).splitlines() if " " in line and not line.startswith("\t")]
+    return "; ".join(lines[-3:]).removeprefix("Fatal: ") or str(text).strip() or "it did not say why"
+
+
+def first_line(error):
+    """Return the first line of an exception's text, or its type."""
+    return (str(getattr(error, "orig", None) or error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def load_config(name="silent.conf", **options):
+    """Return the app's config object, made by the framework's own loader from a file of the app dir."""
+    if FRAMEWORK == "rattail":
+        from rattail.config import make_config
+    else:
+        from wuttjamaican.conf import make_config
+    if not (APPDIR / name).exists():
+        raise Stop(f"{name} is missing; bring it back with: git checkout -- {name}")
+    return make_config(str(APPDIR / name), **options)
+
+
+def write(path, data, mode):
+    """Write a file's bytes at once and with its mode (an int such as 0o600) from the start.
+
+    A crash leaves the old file or the new one, never a part of it.  What root writes belongs to the
+    owner of its folder, and the service user may read it through its group.
+    """
+    from appdir import users
+
+    draft = path.with_name(f".{path.name}.new")
+    draft.unlink(missing_ok=True)
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+        if os.geteuid() == 0:
+            with contextlib.suppress(Stop):  # the step that checks permissions names a missing user
+                server = users.service_user()
+                os.fchown(file.fileno(), path.parent.stat().st_uid, server.pw_gid)
+                os.fchmod(file.fileno(), mode | (0o040 if users.SERVICE_USER else 0))
+    draft.replace(path)

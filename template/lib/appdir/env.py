@@ -1,0 +1,64 @@
+"""A copy of the env's packages, to which an upgrade or update that fails goes back.
+
+It runs by the Python from which the env was made, or while no package changes.  ENV/.before-upgrade
+exists from before the first change until the end, so that the next run can undo an interrupted one.
+"""
+
+import shutil
+
+from appdir.core import ENV, LIB, PYTHON, Stop, run
+
+PARTS = ("bin", "etc", "include", "lib", "share", "src")
+BEFORE, FAILED, NEW = (ENV / name for name in (".before-upgrade", ".failed-upgrade", ".new-snapshot"))
+
+
+def in_env(*command, **options):
+    """Run a command of this program by the env's Python, in a process of its own, and return it."""
+    return run(PYTHON, "-I", "-X", "utf8", "-W", "ignore", LIB, *command, **options)
+
+
+def keep():
+    """Copy the packages, unless that was done: real copies, since some software changes files in place."""
+    if BEFORE.exists():
+        return
+    remove(NEW)
+    NEW.mkdir()
+    for part in PARTS:
+        if (ENV / part).exists():
+            done = run("cp", "-a", "--reflink=auto", ENV / part, NEW)
+            if done.returncode:
+                remove(NEW)
+                raise Stop(
+                    f"the packages cannot be copied: {done.stderr.strip().splitlines()[-1]}; nothing has changed"
+                )
+    (NEW / ".complete").touch()
+    NEW.rename(BEFORE)
+
+
+def put_back():
+    """Restore the packages; an interrupted run of this goes on when it is run again."""
+    remove(FAILED)
+    FAILED.mkdir()
+    for part in PARTS:
+        is_new = (BEFORE / ".complete").exists() and not (BEFORE / part).exists()
+        if (ENV / part).exists() and (is_new or (BEFORE / part).exists()):
+            (ENV / part).rename(FAILED / part)
+    (BEFORE / ".complete").unlink(missing_ok=True)
+    for part in PARTS:
+        if (BEFORE / part).exists():
+            (BEFORE / part).rename(ENV / part)
+    remove(BEFORE)
+    remove(FAILED)
+
+
+def forget():
+    """Remove the copy: the new packages stay."""
+    if BEFORE.exists():
+        BEFORE.rename(NEW) if not NEW.exists() else remove(BEFORE)
+    remove(NEW)
+
+
+def remove(folder):
+    """Remove a folder, if it exists."""
+    if folder.exists():
+        shutil.rmtree(folder)

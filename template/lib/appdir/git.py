@@ -1,0 +1,66 @@
+"""git in the app dir: no config of this machine that could change or lose what the template renders."""
+
+import os
+import shutil
+
+from appdir.core import APPDIR, Stop, run
+
+# a global ignore file would hide files of the template, and CRLF or a hook would change them
+OPTIONS = ["-c", "core.autocrlf=false", "-c", "core.excludesFile=", "-c", "core.hooksPath=/dev/null"]
+OPTIONS += ["-c", "core.quotePath=false", "-c", "commit.gpgSign=false", "-c", "gc.auto=0"]
+IDENTITY = {"user.name": "appdir", "user.email": "appdir@localhost"}
+
+
+def attempt(*args, cwd=APPDIR, **options):
+    """Run git and return the finished process."""
+    if not shutil.which("git"):
+        raise Stop("git is missing; install it with: apt-get install git")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or "CONFIG" in name}
+    clean |= {name: os.environ[name] for name in os.environ if name.startswith(("GIT_AUTHOR_", "GIT_COMMITTER_"))}
+    env = clean | {"GIT_TERMINAL_PROMPT": "0"} | options.pop("env", {})
+    return run("git", *OPTIONS, *args, cwd=cwd, env=env, stdin=options.pop("stdin", None), **options)
+
+
+def git(*args, **options):
+    """Run git and return what it prints; if it refuses, Stop with its words."""
+    done = attempt(*args, **options)
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines() or ["no reason given"]
+        raise Stop(f"git {args[0]}: {said[0]}; fix that and run this again")
+    return done.stdout
+
+
+def names(*args, **options):
+    """Run a git command that prints paths, ended by NUL, and return them as a list."""
+    return git(*args, **options).split("\0")[:-1]
+
+
+def head():
+    """Return the commit that is checked out in the app dir."""
+    return git("rev-parse", "HEAD").strip()
+
+
+def prefix():
+    """Return the path of the app dir in its repository, such as app/, or an empty text."""
+    return git("rev-parse", "--show-prefix").strip("\n")
+
+
+def is_tracked():
+    """Return whether git keeps this app dir: it is neither outside every repository, nor ignored in a bigger one."""
+    if attempt("check-ignore", "--quiet", ".copier-answers.yml").returncode != 1:
+        return False
+    return attempt("cat-file", "-e", "HEAD:./.copier-answers.yml").returncode == 0
+
+
+def settle_identity():
+    """Give the repository a name and address for commits, where git knows none: else nobody could commit by hand."""
+    for key, value in IDENTITY.items():
+        role = "GIT_COMMITTER_" + key.rpartition(".")[2].upper()
+        if not os.environ.get(role) and attempt("config", key).returncode:
+            git("config", key, value)
+
+
+def work_tree(folder, index):
+    """Return the environment in which git takes a folder for its work tree, with an index (a path) of its own."""
+    top = git("rev-parse", "--absolute-git-dir").strip()
+    return {"GIT_DIR": top, "GIT_WORK_TREE": str(folder), "GIT_INDEX_FILE": str(index)}

@@ -1,0 +1,140 @@
+"""The packages of the env: which are missing, and how they are installed.
+
+Looking runs no pip: it reads the metadata of what is installed, as pip itself would.
+"""
+
+import importlib
+import json
+import re
+import sys
+from importlib import metadata
+from pathlib import Path
+from urllib.parse import unquote
+
+from appdir.core import APPDIR, ENV, PYTHON, Stop, kept, report, run, say, would
+
+STEP = "packages"
+FILES = ("requirements.txt", "local-requirements.txt")  # the template's, and yours
+PIP = [PYTHON, "-m", "pip", "--disable-pip-version-check"]
+
+
+def requirement_files(folder=APPDIR):
+    """Return the files that name what the app needs."""
+    return [folder / name for name in FILES if (folder / name).exists()]
+
+
+def as_options(files):
+    """Return files of requirements as options for pip."""
+    return [part for file in files for part in ("-r", str(file))]
+
+
+def lines_of(file):
+    """Yield each requirement of a file, and of those that it includes."""
+    for line in file.read_text().replace("\\\n", " ").splitlines():
+        line = re.sub(r"(^|\s)#.*", "", line).strip()
+        if match := re.match(r"(?:-r|--requirement)[\s=]*(\S+)", line):
+            yield from lines_of(file.parent / match[1])
+        elif line and (not line.startswith("-") or re.match(r"-e|--editable", line)):
+            yield re.sub(r"\s--(hash|config-settings|global-option)\S.*", "", line)
+
+
+def sources():
+    """Return where packages were installed from that did not come from an index: {URL or path: name}."""
+    found = {}
+    for package in metadata.distributions():
+        origin = json.loads(package.read_text("direct_url.json") or "{}")
+        if url := origin.get("url"):
+            found[unquote(url.removeprefix("file://"))] = package.name
+    return found
+
+
+def is_installed(line, known):
+    """Return whether a requirement that names a URL or a path is installed; `known` is what sources() returns."""
+    text = re.sub(r"^(-e|--editable)[\s=]*", "", line)
+    text = text.partition(" @ ")[2] or text
+    text = (
+        re.sub(r"^[a-z]+\+(?=[a-z]+:)|[#;].*|(?<=[a-z])@[^@/]*$", "", text.strip()).removeprefix("file://").rstrip("/")
+    )
+    paths = {text, str((APPDIR / text).resolve())}
+    return any(source.rstrip("/") in paths for source in known)
+
+
+def missing(files):
+    """Return the requirements that are not met, with those of the packages that are: a list of texts."""
+    try:
+        from pip._vendor.packaging import requirements as grammar
+    except ImportError:
+        return ["pip"]
+    known, seen, found = None, set(), []
+    todo = [(line, "") for file in files for line in lines_of(file)]
+    while todo:
+        line, extra = todo.pop()
+        try:
+            wanted = grammar.Requirement(line)
+        except grammar.InvalidRequirement:
+            wanted = None
+        if wanted is None or wanted.url:
+            known = sources() if known is None else known
+            if not is_installed(line, known):
+                found.append(line)
+            continue
+        if (wanted.marker and not wanted.marker.evaluate({"extra": extra})) or (str(wanted), extra) in seen:
+            continue
+        seen.add((str(wanted), extra))
+        try:
+            package = metadata.distribution(wanted.name)
+        except metadata.PackageNotFoundError:
+            found.append(line)
+            continue
+        if not wanted.specifier.contains(package.version, prereleases=True):
+            found.append(line)
+        todo += [(need, name) for need in package.requires or [] for name in ["", *wanted.extras]]
+    return found
+
+
+def install_missing(files=None):
+    """Install what is missing, with everything that it needs; return whether that changed the env."""
+    files = files or requirement_files()
+    if not (lacking := missing(files)):
+        kept(STEP, f"all of {' and '.join(file.name for file in files)} is installed")
+        return False
+    would(STEP, f"install {', '.join(sorted(lacking)[:5])}")
+    if run(*PIP, "--version").returncode and run(PYTHON, "-m", "ensurepip", "--upgrade").returncode:
+        raise Stop(f"this env has no pip; install it with: uv pip install --python {PYTHON} pip")
+    say(STEP, "installing, which takes a minute or two")
+    quiet = [] if sys.stdout.isatty() and not (report.quiet or report.json) else ["--quiet"]
+    # whoever runs the servers must be able to read the packages, whatever the umask
+    done = run(*PIP, "install", *quiet, *as_options(files), capture_output=False, stdout=sys.stderr, umask=0o022)
+    importlib.invalidate_caches()
+    if done.returncode:
+        raise Stop("pip could not install everything, see above; fix that and run this again")
+    if lacking := missing(files):
+        raise Stop(f"pip reported success, but this is missing: {', '.join(lacking)}")
+    return True
+
+
+def freeze():
+    """Return the list of installed packages, as `pip freeze --all` prints it."""
+    done = run(*PIP, "freeze", "--all")
+    if done.returncode:
+        raise Stop(f"pip cannot list the packages of {ENV}: {done.stderr.strip()[-300:]}")
+    return done.stdout
+
+
+def folder(name, python=PYTHON):
+    """Return a folder of the env, such as purelib."""
+    return Path(run(python, "-I", "-c", f"import sysconfig; print(sysconfig.get_path('{name}'))").stdout.strip())
+
+
+def go_back_to(frozen, work):
+    """Install the packages of a list that freeze() made, and remove what it does not name."""
+    file = work / "packages.txt"
+    file.write_text(frozen)
+    wanted = {re.split(r"==| @ ", line)[0].lower() for line in frozen.splitlines()}
+    extra = {re.split(r"==| @ ", line)[0] for line in freeze().splitlines() if not line.startswith("-e")}
+    done = run(*PIP, "install", "--quiet", "--no-deps", "-r", file, umask=0o022)
+    if done.returncode:
+        raise Stop(f"pip could not install the packages of before: {done.stderr.strip().splitlines()[-1]}")
+    if unwanted := sorted(name for name in extra if name.lower() not in wanted):
+        run(*PIP, "uninstall", "--quiet", "--yes", *unwanted)
+    importlib.invalidate_caches()

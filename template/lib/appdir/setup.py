@@ -1,0 +1,106 @@
+"""Makes the app dir ready to run: each step does only what is missing."""
+
+import getpass
+import os
+import secrets
+import shutil
+import sys
+
+from appdir import admin, assets, database, git, packages, permissions, secretsconf, users
+from appdir.answers import BACKUPS, OFFLINE_ASSETS, SERVICE_USER, SERVICES, URL
+from appdir.core import APPDIR, ENV, Stop, kept, report, say, would, write
+
+RESTIC_ENV = APPDIR / "restic.env"
+HEADER = """\
+# Made by setup.sh: what restic reads from its environment; yours to edit, never in git, private.
+# Keep a copy elsewhere: without this password, no backup can be opened.
+# Keys that a repository needs go here too, such as AWS_ACCESS_KEY_ID=..., or another RESTIC_REPOSITORY=...
+"""
+
+
+def main(options):
+    """Run all steps, or with --check only look at permissions."""
+    if options.check:
+        permissions.check()
+        return
+    run(options)
+    if not (report.quiet or report.preview or report.json):
+        print(f"\nReady. {start_hint()}\n\nThen open {URL}")
+
+
+def run(options):
+    """Run all steps; `options` may have ask_database."""
+    permissions.correct()
+    packages.install_missing()
+    first = not secretsconf.SECRETS.exists()
+    secretsconf.complete(getattr(options, "ask_database", False))
+    if OFFLINE_ASSETS:
+        users.run_as_owner("data", assets.complete)
+    password = os.environ.get("ADMIN_PASSWORD") or (first and not report.preview and ask_password()) or None
+    users.run_as_owner("log", prepare_app, password)
+    if BACKUPS:
+        make_restic_password()
+    commit()
+
+
+def prepare_app(password):
+    """Bring the schema to the newest version, and create the first admin with a password."""
+    database.migrate()
+    admin.create(password)
+
+
+def ask_password():
+    """Return a new password, asked for twice on a terminal; None if the answer is empty."""
+    while sys.stdin.isatty():
+        password = getpass.getpass("Password for the user admin (empty: generate one): ")
+        if not password:
+            break
+        if getpass.getpass("The same again: ") == password:
+            return password
+        print("They differ; try again.")
+    return None
+
+
+def make_restic_password():
+    """Create restic.env with a new password, or add one to it."""
+    text = RESTIC_ENV.read_text() if RESTIC_ENV.exists() else HEADER
+    if "\nRESTIC_PASSWORD" in f"\n{text}":
+        kept("backup", "restic.env has a password")
+    else:
+        would("backup", "generate a password for backups")
+        text += "" if text.endswith("\n") else "\n"
+        write(RESTIC_ENV, f"{text}RESTIC_PASSWORD={secrets.token_urlsafe(24)}\n".encode(), 0o600)
+        say("backup", "restic.env created: keep a copy elsewhere, since no backup can be opened without its password")
+    if not shutil.which("restic"):
+        kept("backup", "restic is missing, and backup.sh needs it; install it with: apt-get install restic")
+
+
+def commit():
+    """Create a repository and its first commit, unless git keeps this app dir already."""
+    if git.is_tracked():
+        kept("git", "config and scripts are in git")
+        return
+    would("git", "commit config and scripts")
+    users.run_as_owner(".", commit_all)
+    say("git", "config and scripts committed; secrets, data and logs are left out")
+
+
+def commit_all():
+    """Commit all files but those that .gitignore names, and look that the commit has them."""
+    if git.attempt("check-ignore", "--quiet", ".copier-answers.yml").returncode != 1:
+        git.git("init", "--quiet", "--initial-branch=main")
+    git.settle_identity()
+    git.git("add", "--all", ".")
+    git.git("commit", "--quiet", "--no-verify", "--message", "Render the app dir", "--", ".")
+    if not git.is_tracked():
+        raise Stop("git did not commit .copier-answers.yml; see: git status --ignored")
+
+
+def start_hint():
+    """Return how to start the servers."""
+    if SERVICES == "systemd":
+        return f"Start its servers with:\n\n    sudo {APPDIR}/services.sh install"
+    if SERVICES == "supervisor":
+        user = f"sudo -u {SERVICE_USER} " if SERVICE_USER else ""
+        return f"Start its servers with:\n\n    {user}{ENV}/bin/supervisord -c {APPDIR}/supervisor.conf"
+    return f"Serve the app with:\n\n    {ENV}/bin/pserve file+ini:{APPDIR}/web.conf"

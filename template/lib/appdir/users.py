@@ -1,0 +1,95 @@
+"""Who owns the app dir, who runs its servers, and how root becomes one of them."""
+
+import json
+import os
+import pwd
+import sys
+from types import SimpleNamespace
+
+from appdir.answers import SERVICE_USER
+from appdir.core import APPDIR, Stop, first_line, report
+
+
+def user(uid):
+    """Return the password entry of a user id; one without a name, as in a container, gets '#ID'."""
+    try:
+        return pwd.getpwuid(uid)
+    except KeyError:
+        return SimpleNamespace(pw_name=f"#{uid}", pw_uid=uid, pw_gid=os.getgid(), pw_dir="/")
+
+
+def service_user():
+    """Return the password entry of the user that runs the servers; Stop if it is missing."""
+    if not SERVICE_USER:
+        return user(APPDIR.stat().st_uid)
+    try:
+        return pwd.getpwnam(SERVICE_USER)
+    except KeyError:
+        how = f"adduser --system --group {SERVICE_USER}"
+        raise Stop(f"the user {SERVICE_USER} is missing; make it with: {how}") from None
+
+
+def become_owner(folder):
+    """As root, become for good the user that owns a folder of the app dir, who could not change what root makes."""
+    owner = user((APPDIR / folder).stat().st_uid)
+    if os.geteuid() != 0 or owner.pw_uid == 0:
+        return
+    if isinstance(owner, SimpleNamespace):
+        os.setgroups([])
+    else:
+        os.initgroups(owner.pw_name, owner.pw_gid)
+    os.setgid(owner.pw_gid)
+    os.setuid(owner.pw_uid)
+    os.environ["HOME"] = owner.pw_dir
+    if not os.access(sys.executable, os.X_OK):
+        raise Stop(f"{owner.pw_name} cannot run {sys.executable}; make the env with a Python that all may run")
+
+
+def require_owner():
+    """Stop unless the app dir belongs to whoever runs the command."""
+    owner = user(APPDIR.stat().st_uid)
+    if owner.pw_uid != os.geteuid():
+        command = f"{APPDIR}/{report.command}.sh"
+        raise Stop(f"the app dir belongs to {owner.pw_name}; run this as that user: sudo -u {owner.pw_name} {command}")
+
+
+def run_as_owner(folder, function, *args):
+    """Return what a function returns, run as the user that owns a folder of the app dir.
+
+    As root this is a child process that has become that user for good, without a terminal; what the
+    function returns must be JSON, and its Stop reaches us.
+    """
+    owner = (APPDIR / folder).stat().st_uid
+    if os.geteuid() != 0 or owner == 0:
+        return function(*args)
+    end, pipe = os.pipe()
+    sys.stdout.flush()
+    if child := os.fork():
+        os.close(pipe)
+        with open(end) as answers:
+            text = answers.read()
+        os.waitpid(child, 0)
+        if not text:
+            raise Stop(f"the part that runs as {user(owner).pw_name} ended early; run this again")
+        answer = json.loads(text)
+        report.lines += answer["lines"]
+        if "stop" in answer:
+            raise Stop(answer["stop"], answer["code"])
+        return answer["value"]
+    try:
+        os.close(end)
+        os.setsid()
+        with open(os.devnull) as nothing:
+            os.dup2(nothing.fileno(), 0)
+        report.lines = []
+        try:
+            become_owner(folder)
+            answer = {"value": function(*args)}
+        except Stop as stop:
+            answer = {"stop": str(stop), "code": stop.code}
+        except Exception as error:  # whatever upstream raises
+            answer = {"stop": first_line(error), "code": 1}
+        sys.stdout.flush()
+        os.write(pipe, json.dumps(answer | {"lines": report.lines}).encode())
+    finally:
+        os._exit(0)

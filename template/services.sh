@@ -1,0 +1,4 @@
+#!/bin/sh
+# Template. Installs the servers and nightly jobs on this system, or removes them. See --help.
+set -eu
+exec "$(dirname -- "$0")/lib/run" services "$@"
