@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 WRITER = """
-from appdir import APPDIR, load_config
+from appdir.core import APPDIR, load_config
 app = load_config().get_app()
 folder = APPDIR / "data/batches/writer"
 folder.mkdir(exist_ok=True)
@@ -23,7 +23,7 @@ while True:
 """
 READER = """
 import sqlalchemy as sa
-from appdir import load_config
+from appdir.core import load_config
 engine = load_config().appdb_engine
 with engine.connect() as connection:
     if engine.dialect.name == "sqlite":

@@ -60,7 +60,7 @@ def refused(app, *command, **environment):
     assert len(done.stdout.splitlines()) == 1, done.stdout
     assert snapshots(app) == before
     line = done.stdout.strip()
-    assert line.startswith("backup     FAILED: ")
+    assert line.startswith("backup.sh: ")
     assert not (app.dir / "data/backup/sqlite").exists()
     return line
 
@@ -98,7 +98,7 @@ def test_what_it_holds(backed_up):
     found = listed(backed_up)
     marker = next(path for path in backed_up.dir.glob("luigi/2*/**/*") if path.is_file())
     for name in (
-        "wutta.conf", "secrets.conf", "restic.env", "setup.sh", "lib/appdir.py", ".git/HEAD", ".copier-answers.yml",
+        "wutta.conf", "secrets.conf", "restic.env", "setup.sh", "lib/run", ".git/HEAD", ".copier-answers.yml",
         "luigitasks/overnight_main.py", "data/batches/neworder/file", "data/templates/.gitkeep",
         "data/backup/requirements.txt", "data/backup/sqlite/data/poser.sqlite", "luigi/luigi.cfg",
         "log/.gitkeep", "luigi/log/.gitkeep", "sessions/data/.gitkeep", "sessions/lock/.gitkeep", "work/csv/.gitkeep",
@@ -187,8 +187,8 @@ def test_restic_env_that_is_missing_or_broken(backed_up):
     missing = backed_up.run("./backup.sh", check=False).stdout
     env.write_text(text)
     env.chmod(0o600)
-    assert broken == "backup     FAILED: restic.env cannot be read, mend it by hand: No closing quotation\n"
-    assert missing.startswith("backup     FAILED: no restic.env")
+    assert broken == "backup.sh: restic.env cannot be read, fix it by hand: No closing quotation\n"
+    assert missing.startswith("backup.sh: restic.env, which has")
 
 
 def test_repository_inside_the_env(backed_up):
@@ -230,7 +230,7 @@ def test_file_that_cannot_be_read(backed_up):
     done = backed_up.run(*weak, "./backup.sh", "--quiet", check=False)
     path.unlink()
     assert done.returncode == 1
-    assert done.stdout == f"backup     FAILED: cannot read {path}; the backup has all but that\n"
+    assert done.stdout == f"backup.sh: cannot read {path}; the backup has all but that\n"
     assert "/data/batches/neworder/file" in listed(backed_up)
 
 
@@ -274,7 +274,7 @@ def test_dump_that_fails_half_way(on_postgresql, tmp_path):
     fake.chmod(0o755)
     before = snapshots(on_postgresql, "database")
     line = refused(on_postgresql, PATH=f"{tmp_path}:{os.environ['PATH']}")
-    assert line == "backup     FAILED: pg_dump: pg_dump: lost"
+    assert line == "backup.sh: pg_dump: pg_dump: lost"
     assert snapshots(on_postgresql, "database") == before
     on_postgresql.run("./backup.sh", "--quiet")
 
@@ -339,7 +339,7 @@ def test_old_backups_are_forgotten(on_postgresql):
 
     def fake(day, *tags, host=None):
         options = [f"--time={day} 12:00:00", f"--tag={','.join(tags)}", f"--host={host or socket.gethostname()}"]
-        restic(on_postgresql, "backup", "--quiet", *options, on_postgresql.dir / "lib/appdir.py")
+        restic(on_postgresql, "backup", "--quiet", *options, on_postgresql.dir / "lib/appdir/core.py")
 
     # one a day fills the seven days, so that of the week of `old` only its last remains
     for day in [*(today - datetime.timedelta(days) for days in range(3, 9)), old, old - datetime.timedelta(1)]:

@@ -64,7 +64,9 @@ def stable(app):
 def look(app, *command):
     """Run check.sh, and return its exit code and {check: (status, text)}."""
     done = app.run(*command, "./check.sh", "--json", check=False)
-    return done.returncode, {line["check"]: (line["status"], line["text"]) for line in json.loads(done.stdout)}
+    return done.returncode, {
+        name: (found["status"], found["text"]) for name, found in json.loads(done.stdout)["checks"].items()
+    }
 
 
 def found_wrong(app, name):
@@ -158,7 +160,7 @@ def test_template_update_that_waits(app, versions):
     (versions / "new").touch()
     release(versions, "v1.1.0")
     code, found = look(app)
-    assert (code, found["template"]) == (0, ("unknown", "version 1.1.0 waits, this is 1.0.0; run ./update.sh"))
+    assert (code, found["template"]) == (0, ("unknown", "version 1.1.0 is available, this is 1.0.0; run ./update.sh"))
 
 
 def test_server_that_is_down(tmp_path, app):

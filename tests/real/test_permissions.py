@@ -30,8 +30,8 @@ def check(app):
 
 def mend(app):
     """Let the step of setup.sh put owners and modes right."""
-    app.run("../bin/python", "lib/setup_modes.py")
-    assert check(app) == (True, "modes      owners and modes are right\n")
+    app.run("lib/run", "permissions")
+    assert check(app) == (True, "permissions all correct\n")
 
 
 def told(path):
@@ -45,7 +45,7 @@ def test_all_is_put_right(app):
     group = user_group(SERVICE_USER)
     assert told(app.dir) == ("root", group, 0o2750)
     assert told(app.dir / "secrets.conf") == ("root", group, 0o640)
-    for name in ("web.conf", "luigi/luigi.cfg", "poser/poser/handlers.py", "lib/check.py", "system/crontab"):
+    for name in ("web.conf", "luigi/luigi.cfg", "poser/poser/handlers.py", "lib/appdir/check.py", "system/crontab"):
         assert told(app.dir / name) == ("root", group, 0o640), name
     assert told(app.dir / "setup.sh") == ("root", group, 0o750)
     for name in ("lib", "luigitasks"):  # new files in these come into that group, too
@@ -65,7 +65,7 @@ def test_what_root_left_in_a_log_is_named_and_given_back(app):
         (app.dir / name).touch()
         assert check(app) == (
             False,
-            f"modes      FAILED: {name} belongs to root, not to {SERVICE_USER}; setup.sh puts it right\n",
+            f"setup.sh: {name} belongs to root, not to {SERVICE_USER}; ./setup.sh corrects that\n",
         )
         mend(app)
         assert (app.dir / name).owner() == SERVICE_USER
@@ -112,7 +112,7 @@ def test_too_open_is_named_and_narrowed(app, name, mode, right):
     (app.dir / name).chmod(mode)
     assert check(app) == (
         False,
-        f"modes      FAILED: {name} has mode {mode:04o}, not {right:04o}; setup.sh puts it right\n",
+        f"setup.sh: {name} has mode {mode:04o}, not {right:04o}; ./setup.sh corrects that\n",
     )
     mend(app)
     assert told(app.dir / name)[2] == right
@@ -140,19 +140,19 @@ def test_folder_of_somebody_else_is_his(app):
 
 def test_user_that_does_not_exist(app):
     mend(app)
-    (app.dir / "lib/appdir.py").write_text(
-        (app.dir / "lib/appdir.py").read_text().replace(SERVICE_USER, "no-such-user")
+    (app.dir / "lib/appdir/answers.py").write_text(
+        (app.dir / "lib/appdir/answers.py").read_text().replace(SERVICE_USER, "no-such-user")
     )
     code, text = check(app)
-    (app.dir / "lib/appdir.py").write_text(
-        (app.dir / "lib/appdir.py").read_text().replace("no-such-user", SERVICE_USER)
+    (app.dir / "lib/appdir/answers.py").write_text(
+        (app.dir / "lib/appdir/answers.py").read_text().replace("no-such-user", SERVICE_USER)
     )
     assert (code, "there is no user no-such-user; make it with: adduser" in text) == (False, True)
 
 
 def test_the_docs_tell_it(app):
     """One table, from the rules that setup.sh follows."""
-    script = "import sys; sys.path.insert(0, 'lib'); import setup_modes; print(setup_modes.table())"
+    script = "import sys; sys.path.insert(0, 'lib'); from appdir import permissions; print(permissions.table())"
     wanted = app.run("../bin/python", "-c", script).stdout.strip()
     generated("security.md", "modes", wanted)
 

@@ -286,7 +286,7 @@ def test_backup_of_another_user(lost, tmp_path):
     require(os.getuid() == 0, "root", "sudo")
     *_, kept = lost
     (tmp_path / "lib").mkdir()
-    for name in ("restore.sh", "lib/restore.py"):
+    for name in ("restore.sh", "lib/appdir/restore.py"):
         done = run(["restic", "dump", "--tag=appdir", "latest", f"/{name}"], "/", **kept)
         (tmp_path / name).write_text(done.stdout)
     kept = {"RESTIC_REPOSITORY": "repository", "RESTIC_PASSWORD": "other"}
@@ -360,7 +360,7 @@ def test_mariadb(render, mariadb, tmp_path):
     snapshot, dump = snapshots(app)[-1], snapshots(app, "database")[-1]["id"]
     plan = tmp_path / "plan.json"
     plan.write_text(json.dumps([snapshot, dump, "token"]))
-    load = [app.env / "bin/python", "-W", "ignore", "lib/restore_database.py", plan]
+    load = ["lib/run", "restore-database", plan]
     assert "holds tables" in app.run(*load, check=False, **variables(app)).stdout
     there = records(app)
     cut_off_at_once = "create table appdir_restore (token varchar(64))"

@@ -34,7 +34,10 @@ def test_shell_help_and_bad_use(app):
     for script in sorted(app.rglob("*.sh")):
         shown = subprocess.run([script, "--help"], capture_output=True, text=True)
         assert shown.returncode == 0, script
-        assert shown.stdout.startswith(f"Usage: {script.name}"), script
+        first, *others = shown.stdout.splitlines()
+        assert first.endswith("."), first
+        assert f"usage: {script.name} " in shown.stdout, script
+        assert "Example:" in others, script
         bad = subprocess.run([script, "--no-such-option"], capture_output=True, text=True)
         assert bad.returncode == 2, script
         assert len(bad.stderr.splitlines()) == 1, bad.stderr

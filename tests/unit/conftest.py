@@ -1,6 +1,6 @@
-"""Makes the Python of template/lib importable: plain modules from there, others rendered with the defaults."""
+"""Makes the Python of template/lib importable; its one rendered module has the default answers."""
 
-import atexit
+import importlib.util
 import shutil
 import sys
 import tempfile
@@ -10,18 +10,19 @@ import copier
 from support import ROOT
 
 
-def rendered_lib():
-    """Render what is a template in template/lib into a new folder, and return that; it goes when Python ends."""
-    folder = Path(tempfile.mkdtemp(prefix="lib-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    source = folder / "source"
-    shutil.copytree(ROOT / "includes", source / "includes")
-    for path in (ROOT / "template/lib").glob("*.jinja"):
-        (source / "template/lib").mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, source / "template/lib")
-    shutil.copy2(ROOT / "copier.yml", source)
-    copier.run_copy(str(source), folder / "app", data={"app_name": "poser"}, defaults=True, quiet=True)
-    return folder / "app/lib"
+def rendered_answers():
+    """Return the text of appdir/answers.py as the template renders it with the default answers."""
+    with tempfile.TemporaryDirectory() as name:
+        source, module = Path(name, "source"), "lib/appdir/answers.py"
+        (source / "template" / module).parent.mkdir(parents=True)
+        shutil.copytree(ROOT / "includes", source / "includes")
+        shutil.copy2(ROOT / f"template/{module}.jinja", source / f"template/{module}.jinja")
+        shutil.copy2(ROOT / "copier.yml", source)
+        copier.run_copy(str(source), Path(name, "app"), data={"app_name": "poser"}, defaults=True, quiet=True)
+        return Path(name, "app", module).read_text()
 
 
-sys.path[:0] = [str(ROOT / "template/lib"), str(rendered_lib())]
+sys.path.insert(0, str(ROOT / "template/lib"))
+answers = importlib.util.module_from_spec(importlib.util.spec_from_loader("appdir.answers", None))
+exec(rendered_answers(), vars(answers))
+sys.modules["appdir.answers"] = answers

@@ -1,9 +1,9 @@
-"""What update.py does without an app: moving files."""
+"""How a file of an update comes into the app dir."""
 
 import tempfile
 from pathlib import Path
 
-import update
+from appdir import bring_in
 from support import files
 
 
@@ -12,7 +12,8 @@ def test_file_comes_whole_onto_another_volume(tmp_path):
     with tempfile.TemporaryDirectory(dir=volumes[0]) as folder:
         old, new = Path(folder) / "old", tmp_path / "new"
         old.write_text("old")
+        old.chmod(0o600)
         new.write_text("new")
         new.chmod(0o640)
-        update.put(new, old)
-        assert files(Path(folder)) == {"old": (0o640, b"new")}
+        bring_in.put_as(new, old)
+        assert files(Path(folder)) == {"old": (0o600, b"new")}
