@@ -129,6 +129,15 @@ def pictures(session):
 
 
 @nox.session
+def release(session):
+    """Run all checks, then date the changelog, freeze the version, commit and tag, but push nothing: `-- X.Y.Z`."""
+    session.install(*TESTS)
+    session.run("python", "tests/release.py", "--check", *session.posargs)
+    session.run(sys.executable, "-m", "nox", "--session", "tests", external=True)
+    session.run("python", "tests/release.py", *session.posargs)
+
+
+@nox.session
 def demo(session):
     """Set up an app in .demo/ and serve it; `-- wutta` or `-- rattail`, and `-- --once` only checks the login."""
     session.install(COPIER, "uv")
