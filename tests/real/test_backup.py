@@ -14,6 +14,7 @@ import time
 import pytest
 from real.apps import KINDS, interrupt, make_app
 from real.backups import repository, restic, run_of, snapshots, variables, watching
+from real.clock import DAY, ahead
 from real.conftest import POSTGRES
 from support import require
 
@@ -330,33 +331,57 @@ def test_only_python_killed(on_postgresql):
     assert done.returncode == 0, done.stdout
 
 
+def stays(times):
+    """Return those times (in order) whose backups stay: all of two days, and the last of 7 days, 5 weeks, 12 months."""
+    keep = {one for one in times if one > times[-1] - datetime.timedelta(2)}
+    for period, number in (("%F", 7), ("%G week %V", 5), ("%Y-%m", 12)):
+        last = {one.strftime(period): one for one in times}
+        keep |= set(list(last.values())[-number:])
+    return keep
+
+
 def test_old_backups_are_forgotten(on_postgresql):
     """By day, week and month, each with its dump; never those of others, and never a dump of a run that counts."""
-    today = datetime.date.today()
-    old = next(
-        day for day in (today - datetime.timedelta(days) for days in range(12, 30)) if 2 < day.weekday() < day.day
-    )
+    noon = datetime.datetime.now().replace(hour=12, minute=0, second=0, microsecond=0)
+    days = [*range(1, 10), *range(14, 60, 7), *range(70, 470, 30)]  # each day, then each week, then each month or so
+    old = [noon - datetime.timedelta(day) for day in [1.1, 3.1, *days]]
 
-    def fake(day, *tags, host=None):
-        options = [f"--time={day} 12:00:00", f"--tag={','.join(tags)}", f"--host={host or socket.gethostname()}"]
-        restic(on_postgresql, "backup", "--quiet", *options, on_postgresql.dir / "lib/appdir/core.py")
+    def fake(moment, *tags, host=None):
+        options = [f"--time={moment:%F %T}", f"--tag={','.join(tags)}", f"--host={host or socket.gethostname()}"]
+        restic(on_postgresql, "backup", "--quiet", *options, on_postgresql.dir / "web.conf")
 
-    # one a day fills the seven days, so that of the week of `old` only its last remains
-    for day in [*(today - datetime.timedelta(days) for days in range(3, 9)), old, old - datetime.timedelta(1)]:
-        fake(day, "poser", "appdir", f"run-{day}")
-    for day in (old, old - datetime.timedelta(1)):
-        fake(day, "poser", "database", f"run-{day}")
-    fake(today, "poser", "database", "run-cut-off")
-    fake("2020-01-31", "other", "appdir", "run-other")
-    fake("2020-01-31", "other", "database", "run-other")
-    fake("2020-01-31", "poser", "database", "run-elsewhere", host="elsewhere")
+    for moment in old:
+        fake(moment, "poser", "appdir", f"run-{moment}")
+    for moment in old[::5]:
+        fake(moment, "poser", "database", f"run-{moment}")
+    fake(noon, "poser", "database", "run-cut-off")
+    fake(old[-1], "other", "appdir", "run-other")
+    fake(old[-1], "other", "database", "run-other")
+    fake(old[-1], "poser", "database", "run-elsewhere", host="elsewhere")
     on_postgresql.run("./backup.sh")
     apps = {run_of(snapshot) for snapshot in snapshots(on_postgresql)}
     dumps = {run_of(snapshot) for snapshot in snapshots(on_postgresql, "database")}
-    assert f"run-{today - datetime.timedelta(3)}" in apps
-    assert f"run-{old}" in apps
-    assert f"run-{old - datetime.timedelta(1)}" not in apps
+    kept = {f"run-{moment}" for moment in stays(sorted([*old, datetime.datetime.now()]))}
+    for found, made in ((apps, old), (dumps, old[::5])):
+        made = {f"run-{moment}" for moment in made}
+        assert found & made == kept & made
     assert "run-other" in apps
-    assert {f"run-{old}", "run-other", "run-elsewhere"} <= dumps
+    assert dumps >= {"run-other", "run-elsewhere"}
     assert dumps <= apps | {"run-elsewhere"}
     assert "no errors were found" in restic(on_postgresql, "check")
+
+
+def test_a_thirtieth_of_the_data_is_read_each_day(backed_up, tmp_path):
+    """A file whose bytes rot is found on the day on which its part is read, and only then."""
+    shutil.copytree(repository(backed_up), tmp_path / "copy")
+    pack = max((path for path in (tmp_path / "copy/data").rglob("*") if path.is_file()), key=os.path.getsize)
+    data = bytearray(pack.read_bytes())
+    data[len(data) // 2] ^= 1
+    pack.chmod(0o600)
+    pack.write_bytes(data)
+    today = datetime.datetime.now(datetime.UTC).toordinal()
+    wait = (int(pack.name[:2], 16) - today) % 30  # restic's part is the rest of the first byte
+    for days, found in ((wait, True), (wait + 1, False)):
+        clock = ahead(days * DAY)
+        done = backed_up.run("./backup.sh", "--quiet", check=False, RESTIC_REPOSITORY=str(tmp_path / "copy"), **clock)
+        assert ("repository contains errors" in done.stdout, done.returncode) == (found, found), done.stdout
