@@ -1,7 +1,6 @@
 """restore.sh: from a backup alone, by the two commands of the docs, env, packages, database and app dir are back."""
 
 import contextlib
-import json
 import os
 import pty
 import re
@@ -155,27 +154,28 @@ def test_rattail_on_sqlite_with_data_on_another_volume(app_of, tmp_path):
     before, password = modes(app), variables(app)["RESTIC_PASSWORD"]
     shutil.rmtree(volume)
     destroy(app)
-    shown, code = type_password(commands(app), tmp_path, password, times=2)
-    assert code == 0, shown
+    shown = type_answers(commands(app), tmp_path, *[("password", password)] * 2)
     assert password not in shown
     is_back(app, before, written)
 
 
-def type_password(command, folder, password, times):
-    """Run a shell command on a terminal, type a password when it asks; return what it shows and its exit code."""
+def type_answers(command, folder, *answers, **environment):
+    """Run a shell command on a terminal and type answers, pairs of (question, text); return all that it shows."""
     pid, terminal = pty.fork()
     if not pid:
         os.chdir(folder)
-        os.execve("/bin/sh", ["sh", "-euc", command], os.environ | FAST)
-    shown = b""
+        os.execve("/bin/sh", ["sh", "-euc", command], os.environ | FAST | environment)
+    shown, answers = b"", list(answers)
     with contextlib.suppress(OSError):  # that is how a terminal says that the program ended
         while part := os.read(terminal, 10000):
             shown += part
-            if times and re.search(b"password[^\n]*: *$", shown, re.IGNORECASE):
+            if answers and re.search(rf"{answers[0][0]}[^\n]*: *$".encode(), shown, re.IGNORECASE):
                 time.sleep(0.3)  # what is typed is hidden only after the question is there
-                os.write(terminal, password.encode() + b"\n")
-                shown, times = shown + b"\n", times - 1
-    return shown.decode(errors="replace"), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                os.write(terminal, answers.pop(0)[1].encode() + b"\n")
+                shown += b"\n"
+    shown, code = shown.decode(errors="replace"), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    assert (code, answers) == (0, []), shown
+    return shown
 
 
 def test_rattail_into_another_database(app_of, postgresql, tmp_path):
@@ -349,31 +349,34 @@ def mariadb(tmp_path_factory):
             yield make_database
 
 
-def test_mariadb(render, mariadb, tmp_path):
-    """Dumped while a writer writes, and loaded into another database, in which a first try was killed half way."""
+def test_older_backup_into_another_mariadb(render, mariadb, tmp_path):
+    """Of the two backups the one that is named, into the database whose URL is typed, after some killed tries."""
     app = make_app(render, tmp_path / "poser", **KINDS["wuttaweb"], luigi=False)
     uv("pip", "install", "--quiet", "--python", app.env / "bin/python", "PyMySQL")
     app.setup(DATABASE_URL=mariadb("shop"))
     with watching("p@ss/w%r", "p%40ss") as seen:
         written = back_up(app)
     assert [line for line in seen if b"--defaults-extra-file=/dev/fd/" in line]
-    snapshot, dump = snapshots(app)[-1], snapshots(app, "database")[-1]["id"]
-    plan = tmp_path / "plan.json"
-    plan.write_text(json.dumps([snapshot, dump, "token"]))
-    load = ["lib/run", "restore-database", plan]
-    assert "holds tables" in app.run(*load, check=False, **variables(app)).stdout
-    there = records(app)
-    cut_off_at_once = "create table appdir_restore (token varchar(64))"
-    environment = variables(app) | {"DATABASE_URL": mariadb("elsewhere", cut_off_at_once)}
-    for delay in (0.2, 0.3, 0.4, 0.5):
-        interrupt(load, app.dir, delay, **environment)
-    app.run(*load, **environment)
-    assert "/elsewhere" in (app.dir / "secrets.conf").read_text()
-    assert (tmp_path / "database").exists()
-    found = records(app)
-    assert written <= found <= there
-    assert found == set(range(1, max(found) + 1))
-    with app.serve() as web:
-        web.login(*ADMIN)
-    other = app.run(*load, check=False, **environment).stdout
-    assert "holds tables" in other
+    before, kept, older = modes(app), variables(app), snapshots(app)[-1]["short_id"]
+    (app.dir / "data/batches/neworder/later").touch()
+    with writing(app):
+        app.run("./backup.sh", "--quiet")
+    latest = records(app)
+    shutil.rmtree(app.env)
+    fetch, restore = commands(app).splitlines()
+    run(["sh", "-euc", fetch], tmp_path, **kept)
+    restore = restore.replace("restore.sh ", f"restore.sh --snapshot {older} ")
+    assert "holds tables" in run(["sh", "-euc", restore], tmp_path, check=False, **kept).stdout.splitlines()[-1]
+    assert records(app) == latest
+    interrupted_at_once = "create table appdir_restore (token varchar(64))"
+    url = mariadb("elsewhere", interrupted_at_once)
+    for delay in (0.5, 1, 1.5, 2):
+        interrupt(["sh", "-euc", restore], tmp_path, delay, DATABASE_URL=url, **kept)
+    command = restore.replace("restore.sh ", "restore.sh --ask-database ")
+    shown = type_answers(command, tmp_path, ("URL", url), **kept)
+    assert "p@ss" not in shown
+    assert "/elsewhere\n" in (app.dir / "secrets.conf").read_text()
+    assert modes(app).pop("secrets.conf")[0] == before["secrets.conf"][0]
+    before["secrets.conf"] = modes(app)["secrets.conf"]
+    is_back(app, before, written)
+    assert records(app) < latest
