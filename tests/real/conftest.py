@@ -14,22 +14,19 @@ from aiosmtpd.controller import Controller
 from real import apps
 from real.apps import KINDS, free_port, listens, make_app, running
 from real.pythons import find_python
+from real.spread import spread
 from support import require
 
 HERE = Path(__file__).parent
 POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-LONGEST = ["restore", "login", "update", "fleet_of_many_hosts", "backup", "adopt", "upgrade", "fleet_of_one_app"]
-LONGEST += ["services", "setup", "config", "check", "permissions", "menu", "luigi"]
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(items):
-    """Begin with the files that take longest, so that in the end no worker waits; each file stays on one worker."""
-    order = {f"test_{name}.py": number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: order.get(item.path.name, len(order)))
-    for item in items:
-        if HERE in item.path.parents and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    """Spread the tests of this folder over the workers, and begin with the longest."""
+    ours = [item for item in items if HERE in item.path.parents]
+    spread(ours)
+    items[:] = ours + [item for item in items if HERE not in item.path.parents]
 
 
 @pytest.fixture(scope="session", autouse=True)

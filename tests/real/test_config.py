@@ -16,12 +16,12 @@ from support import require
 
 PRINT_CONFIG = """
 import json, sys
-from support import require
 {imports}
-config = make_config(sys.argv[1])
-app = config.get_app()
-print(json.dumps({{"title": app.get_title(), "appdir": app.get_appdir(), "files": config.files_read,
-                  "zone": str(app.get_timezone()), "production": config.production()}}))
+for name in sys.argv[1:]:
+    config = make_config(name)
+    app = config.get_app()
+    print(json.dumps({{"title": app.get_title(), "appdir": app.get_appdir(), "files": config.files_read,
+                      "zone": str(app.get_timezone()), "production": config.production()}}))
 """
 
 
@@ -45,9 +45,9 @@ def test_each_config_is_read_by_the_framework(app):
     names = [path.name for path in app.dir.glob("*.conf") if path.name not in others]
     assert len(names) >= 5
     (app.dir / "local.conf").write_text("[mine]\nkey = value\n")
-    for name in names:
-        shown = app.run("../bin/python", "-W", "ignore", "-c", script, name).stdout
-        found = json.loads(shown.splitlines()[-1])
+    shown = app.run("../bin/python", "-W", "ignore", "-c", script, *names).stdout
+    for name, line in zip(names, shown.splitlines()[-len(names) :], strict=True):
+        found = json.loads(line)
         assert found["title"] == TITLE
         assert found["appdir"] == str(app.dir)
         assert found["zone"] == "Europe/Berlin"

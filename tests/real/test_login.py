@@ -7,7 +7,7 @@ from real.apps import ADMIN, KINDS
 
 CASES = [
     *[(kind, database, "3.11") for kind in KINDS for database in ("sqlite", "postgresql")],
-    *[(kind, "sqlite", python) for kind in KINDS for python in ("3.12", "3.13")],
+    *[(kind, "sqlite", python) for kind in ("tailbone", "wuttaweb") for python in ("3.12", "3.13")],
 ]
 
 

@@ -10,13 +10,12 @@ import tempfile
 import time
 
 import pytest
+from real import wheels
 from real.apps import ADMIN, KINDS, free_port, interrupt, listens, make_app, running, uv
 from real.backups import SCRIPTS, records, repository, snapshots, variables, watching, writing
-from real.test_upgrade import wheel
 from real.users import PYTHON, SERVICE_USER, open_folder
 from support import ROOT, git, require
 
-FAST = {"PIP_NO_COMPILE": "1"}  # compiling is half of what pip does
 SURVIVOR = """
 from appdir import load_config
 app = load_config().get_app()
@@ -53,7 +52,7 @@ KILLED_LATE = [  # with the env complete
 ]
 
 
-@pytest.fixture(autouse=True, scope="module")
+@pytest.fixture(autouse=True)
 def tools():
     """What the new machine needs."""
     require(shutil.which("restic"), "restic", "restic")
@@ -124,6 +123,7 @@ def is_back(app, before, written):
 
 def destroy(app):
     """Destroy the env with the app dir in it, and the database."""
+    wheels.keep(app)
     script(app, DROP)
     shutil.rmtree(app.env)
 
@@ -131,13 +131,14 @@ def destroy(app):
 def run(command, folder, check=True, **environment):
     """Run a command with more environment variables, and return the process, with its output as text in one."""
     done = subprocess.run(
-        list(map(str, command)), cwd=folder, env=os.environ | FAST | environment, text=True,
+        list(map(str, command)), cwd=folder, env=os.environ | wheels.settings() | environment, text=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace",
     )  # fmt: skip
     assert not check or done.returncode == 0, done.stdout
     return done
 
 
+@pytest.mark.xdist_group("tailbone-sqlite-3.11")  # with other tests of this app
 def test_rattail_on_sqlite_with_data_on_another_volume(app_of, tmp_path):
     """All volumes are destroyed; the password is typed, as by a person."""
     app = app_of("tailbone")
@@ -164,7 +165,7 @@ def type_answers(command, folder, *answers, **environment):
     pid, terminal = pty.fork()
     if not pid:
         os.chdir(folder)
-        os.execve("/bin/sh", ["sh", "-euc", command], os.environ | FAST | environment)
+        os.execve("/bin/sh", ["sh", "-euc", command], os.environ | wheels.settings() | environment)
     shown, answers = b"", list(answers)
     with contextlib.suppress(OSError):  # that is how a terminal says that the program ended
         while part := os.read(terminal, 10000):
@@ -178,11 +179,13 @@ def type_answers(command, folder, *answers, **environment):
     return shown
 
 
+@pytest.mark.xdist_group("tailbone-postgresql-3.11")
 def test_rattail_into_another_database(app_of, postgresql, tmp_path):
     """A database that holds tables is refused, and stays as it is; one that is empty takes all."""
     app = app_of("tailbone", "postgresql")
     written = back_up(app)
     before, kept = modes(app), variables(app)
+    wheels.keep(app)
     shutil.rmtree(app.env)
     refused = run(["sh", "-euc", commands(app)], tmp_path, check=False, **kept)
     assert refused.returncode == 1
@@ -218,7 +221,7 @@ def test_wutta_on_sqlite_with_a_service_user(render):
 def trinket(tmp_path_factory):
     """A package in a file of this machine."""
     folder = tmp_path_factory.mktemp("trinket")
-    wheel(folder, "trinket", "1")
+    wheels.wheel(folder, "trinket", "1")
     return next(folder.iterdir())
 
 
@@ -304,7 +307,7 @@ def test_killed_restore_goes_on(lost, trinket, postgresql, tmp_path):
     app, before, written, kept = lost
 
     def kill_at(name, delay):
-        interrupt(["sh", "-euc", commands(app)], tmp_path, delay, (app.env / name).exists, **FAST | kept)
+        interrupt(["sh", "-euc", commands(app)], tmp_path, delay, (app.env / name).exists, **wheels.settings() | kept)
 
     def stops():
         return run(["sh", "-euc", commands(app)], tmp_path, check=False, **kept).stdout.splitlines()[-1]

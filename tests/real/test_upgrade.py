@@ -1,33 +1,13 @@
 """upgrade.sh: good upgrades, and each way in which one can fail, which leaves the packages as they were."""
 
-import base64
-import hashlib
 import re
 import signal
 import subprocess
 import time
-import zipfile
 
 import pytest
 from real.apps import ADMIN, KINDS, interrupt, make_app
-
-
-def wheel(folder, name, version, requires=(), files=()):
-    """Write a small wheel into a folder: a package `name` with a module of its version, and more `files`."""
-    info = f"{name}-{version}.dist-info"
-    contents = {
-        f"{name}/__init__.py": f"VERSION = {version!r}\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-        + "".join(f"Requires-Dist: {one}\n" for one in requires),
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        **dict(files),
-    }
-    digest = {path: base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
-              for path, text in contents.items()}  # fmt: skip
-    record = "".join(f"{path},sha256={digest[path]},{len(text.encode())}\n" for path, text in contents.items())
-    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
-        for path, text in {**contents, f"{info}/RECORD": f"{record}{info}/RECORD,,\n"}.items():
-            archive.writestr(path, text)
+from real.wheels import wheel
 
 
 @pytest.fixture(scope="module")
