@@ -69,6 +69,7 @@ def back_up(app):
     """Make a record that is to survive, then a backup while a writer writes; return what was acknowledged before."""
     script(app, SURVIVOR)
     app.run("./backup.sh", "--init", "--quiet")
+    wheels.keep(app)
     with writing(app) as acknowledged:
         time.sleep(1)
         before = set(acknowledged)
@@ -123,7 +124,6 @@ def is_back(app, before, written):
 
 def destroy(app):
     """Destroy the env with the app dir in it, and the database."""
-    wheels.keep(app)
     script(app, DROP)
     shutil.rmtree(app.env)
 
@@ -185,7 +185,6 @@ def test_rattail_into_another_database(app_of, postgresql, tmp_path):
     app = app_of("tailbone", "postgresql")
     written = back_up(app)
     before, kept = modes(app), variables(app)
-    wheels.keep(app)
     shutil.rmtree(app.env)
     refused = run(["sh", "-euc", commands(app)], tmp_path, check=False, **kept)
     assert refused.returncode == 1

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import copier
+import pytest
 from support import ROOT
 
 
@@ -26,3 +27,18 @@ sys.path.insert(0, str(ROOT / "template/lib"))
 answers = importlib.util.module_from_spec(importlib.util.spec_from_loader("appdir.answers", None))
 exec(rendered_answers(), vars(answers))
 sys.modules["appdir.answers"] = answers
+
+
+@pytest.fixture
+def app_dir(tmp_path, monkeypatch):
+    """An empty app dir in an env, which every module that is imported takes for its own."""
+    core = importlib.import_module("appdir.core")
+    here, env, folder = core.APPDIR, core.ENV, tmp_path / "env/app"
+    folder.mkdir(parents=True)
+    for module in [module for name, module in sys.modules.items() if name.startswith("appdir.")]:
+        for name, value in list(vars(module).items()):
+            if isinstance(value, Path) and name != "LIB" and value.is_relative_to(here):
+                monkeypatch.setattr(module, name, folder / value.relative_to(here))
+            elif isinstance(value, Path) and name != "LIB" and value.is_relative_to(env):
+                monkeypatch.setattr(module, name, folder.parent / value.relative_to(env))
+    return folder

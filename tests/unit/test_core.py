@@ -1,0 +1,96 @@
+"""How commands report, lock, and write files."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from appdir import core
+from appdir.core import Report, Stop
+
+
+def test_reason_is_the_end_of_what_a_tool_said():
+    assert core.reason("one line\ntwo lines\n\tat stack\nthree lines\nFatal: four lines\n") == (
+        "two lines; three lines; Fatal: four lines"
+    )
+    assert core.reason("Fatal: wrong password\n") == "wrong password"
+    assert core.reason("") == "it did not say why"
+    assert core.reason("refused\n") == "refused"
+
+
+def test_first_line_of_an_error():
+    error = ValueError("outer")
+    error.orig = "inner\nsecond"
+    assert core.first_line(error) == "inner"
+    assert core.first_line(ValueError()) == "ValueError"
+
+
+@pytest.mark.parametrize("flags", ["", "quiet", "preview", "json"])
+def test_report(capsys, flags):
+    report = Report()
+    if flags:
+        setattr(report, flags, True)
+    report.say("git", "committed")
+    report.kept("modes", "all correct")
+    report.note(changed=True)
+    shown = capsys.readouterr().out
+    assert shown == {"": "git         committed\nmodes       all correct\n", "json": ""}.get(
+        flags, "git         committed\n"
+    )
+
+
+def test_report_as_json(capsys):
+    report = Report()
+    report.json = True
+    report.say("git", "committed")
+    report.note(changed=True)
+    assert report.end(Stop("no space", 3, left=0)) == 3
+    shown = capsys.readouterr()
+    assert json.loads(shown.out) == {
+        "ok": False, "message": "no space", "lines": [{"step": "git", "text": "committed"}], "changed": True, "left": 0,
+    }  # fmt: skip
+    assert shown.err == ""
+
+
+def test_report_of_a_stop(capsys):
+    report = Report()
+    report.command = "backup"
+    assert report.end(Stop("restic is missing")) == 1
+    assert capsys.readouterr() == ("", "backup.sh: restic is missing\n")
+    assert report.end() == 0
+
+
+def test_preview_stops_at_the_first_thing(capsys):
+    report = Report()
+    report.would("git", "commit")
+    report.preview = True
+    with pytest.raises(Stop) as stopped:
+        report.would("git", "commit")
+    assert stopped.value.code == 3
+    assert capsys.readouterr().out == "git         would commit\n"
+
+
+def test_file_is_written_whole_and_private(tmp_path, monkeypatch):
+    file = tmp_path / "secrets.conf"
+    file.write_text("old")
+    (tmp_path / ".secrets.conf.new").write_text("of a run that was killed")
+    core.write(file, b"new", 0o600)
+    assert [path.name for path in tmp_path.iterdir()] == ["secrets.conf"]
+    assert file.read_text() == "new"
+    assert file.stat().st_mode & 0o777 == 0o600
+    monkeypatch.setattr(core.os, "fsync", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        core.write(file, b"newer", 0o600)
+    assert file.read_text() == "new"
+
+
+def test_one_at_a_time(app_dir):
+    code = "import fcntl, os; fcntl.flock(os.open('.', 0), fcntl.LOCK_EX); print(flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=app_dir, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as other:
+        other.stdout.readline()
+        with pytest.raises(Stop, match="another update, upgrade or backup is running"):
+            core.lock()
+        other.stdin.close()
+    core.lock()

@@ -1,0 +1,94 @@
+"""Which packages are missing, found without pip."""
+
+import sys
+from importlib import metadata
+from types import SimpleNamespace
+
+import packaging.requirements
+import pytest
+from appdir import packages
+
+
+def test_lines_of_requirements(tmp_path):
+    (tmp_path / "more.txt").write_text("luigi\n")
+    (tmp_path / "requirements.txt").write_text(
+        "# comment\n\nrattail  # why\nTailbone \\\n  >= 0.20\n-r more.txt\n--requirement=more.txt\n"
+        "--index-url https://example.com\npip==24 --hash=sha256:abc\n-e ./mine\nx @ file:///x#egg=x\n"
+    )
+    found = list(packages.lines_of(tmp_path / "requirements.txt"))
+    assert [" ".join(line.split()) for line in found] == [
+        "rattail", "Tailbone >= 0.20", "luigi", "luigi", "pip==24", "-e ./mine", "x @ file:///x#egg=x",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "source", "installed"),
+    [
+        ("mine @ file:///srv/mine.whl", "/srv/mine.whl", True),
+        ("mine @ file:///srv/mine.whl", "/srv/other.whl", False),
+        ("-e /srv/mine", "/srv/mine", True),
+        ("--editable=/srv/mine/", "/srv/mine", True),
+        ("git+https://example.com/mine.git@v1", "https://example.com/mine.git", True),
+        ("mine @ git+https://example.com/mine.git@v1#egg=mine", "https://example.com/mine.git", True),
+        ("mine @ git+ssh://git@example.com/mine.git", "ssh://git@example.com/mine.git", True),
+        ("mine @ git+https://example.com/other.git", "https://example.com/mine.git", False),
+    ],
+)
+def test_package_of_a_url_or_path(line, source, installed):
+    assert packages.is_installed(line, {source: "mine"}) is installed
+
+
+def test_path_in_the_app_dir(app_dir):
+    assert packages.is_installed("-e src/mine", {str(app_dir / "src/mine"): "mine"})
+
+
+INSTALLED = {
+    "rattail": ("0.21.3", ["SQLAlchemy<2", 'mysql; extra == "db"', 'windows; sys_platform == "win32"', "Mako[more]"]),
+    "sqlalchemy": ("1.4.54", ["rattail"]),
+    "mako": ("1.3", ['nothing; extra == "more"']),
+}
+
+
+@pytest.fixture
+def lacking(monkeypatch, tmp_path):
+    """A function that returns what is missing of some requirements, in an env with the packages INSTALLED."""
+
+    def distribution(name):
+        if name.lower() not in INSTALLED:
+            raise metadata.PackageNotFoundError(name)
+        version, requires = INSTALLED[name.lower()]
+        return SimpleNamespace(version=version, requires=requires, name=name)
+
+    for name in ("pip", "pip._vendor"):
+        monkeypatch.setitem(sys.modules, name, SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "pip._vendor.packaging", packaging)
+    monkeypatch.setattr(metadata, "distribution", distribution)
+    monkeypatch.setattr(metadata, "distributions", lambda: [])
+
+    def lacking(*lines):
+        (tmp_path / "requirements.txt").write_text("\n".join(lines))
+        return packages.missing([tmp_path / "requirements.txt"])
+
+    return lacking
+
+
+@pytest.mark.parametrize(
+    ("line", "missing"),
+    [
+        ("Mako", []),
+        ("Mako>=2", ["Mako>=2"]),
+        ("luigi", ["luigi"]),
+        ('luigi; python_version < "3"', []),
+        ("rattail", ['nothing; extra == "more"']),
+        ("rattail[db]", ['mysql; extra == "db"', 'nothing; extra == "more"']),
+        ("mine @ file:///srv/mine", ["mine @ file:///srv/mine"]),
+    ],
+)
+def test_missing(lacking, line, missing):
+    """Needs of needs count too, with the extras that are asked for; a circle ends."""
+    assert sorted(lacking(line)) == missing
+
+
+def test_env_without_pip(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "pip._vendor.packaging", None)
+    assert packages.missing([tmp_path / "none"]) == ["pip"]
