@@ -16,7 +16,16 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LARGEST_PICTURE = 150_000  # bytes
 # what exists only in an app dir that runs, or in a folder of the reader's
 MADE_LATER = {"local.conf", "restic.env", "secrets.conf", "data/before-adoption", "admin-password", "report.json"}
-MADE_LATER |= {"fleet/inventory.yml", ".update", ".demo", "data/batch", "cache/sessions", "backups", "app"}
+MADE_LATER |= {
+    "fleet/inventory.yml",
+    ".update",
+    ".update/app",
+    ".demo",
+    "data/batch",
+    "cache/sessions",
+    "backups",
+    "app",
+}
 COMMANDS = ["setup.sh", "check.sh", "update.sh", "upgrade.sh", "overnight.sh", "backup.sh", "restore.sh", "cleanup.sh"]
 COMMANDS += ["services.sh", "adopt.py", "copier", "ansible-playbook"]
 OTHERS = {"beaker_cache"}  # names of other software
@@ -176,6 +185,16 @@ def test_files(app, render, tmp_path):
         assert path in MADE_LATER or any(place.exists() for place in places), f"{page}: {name}"
 
 
+@pytest.mark.parametrize("page", ["install", "operating"])
+def test_steps_and_checks(page, app):
+    """The tables of the steps of setup.sh and of the checks of check.sh name them as the scripts do."""
+    table = re.search(r"^\| (?:step|check) \|.*?\n\n", (ROOT / f"docs/{page}.md").read_text(), re.MULTILINE | re.DOTALL)
+    code = "\n".join(path.read_text() for path in app.glob("lib/appdir/*.py"))
+    names = re.findall(r"^\| ([a-z]+) \|", table[0], re.MULTILINE)[1:]
+    assert len(names) > 6
+    assert [name for name in names if f'"{name}"' not in code and f"def {name}(" not in code] == []
+
+
 def test_sessions_of_nox():
     """Each session that is named exists."""
     sessions = re.findall(r"^@nox\.session\ndef (\w+)", (ROOT / "noxfile.py").read_text(), re.MULTILINE)
@@ -217,6 +236,14 @@ def test_tree_is_what_is_rendered(render, tmp_path):
 def test_plain_words():
     """What people read has none of the words that no manual uses."""
     pattern = r"\bmend(s|ed)?\b|cut off|take(s|n)? back|put(s)? right|\banew\b|of nobody"
-    paths = ["*.md", "docs", "template/README.md.jinja", "template/*.conf.jinja", "copier.yml"]
+    paths = [
+        "*.md",
+        "docs",
+        "template/README.md.jinja",
+        "template/*.conf.jinja",
+        "fleet/*.yml",
+        "fleet/*.cfg",
+        "copier.yml",
+    ]
     found = subprocess.run(["git", "grep", "-nIiE", pattern, "--", *paths], cwd=ROOT, capture_output=True, text=True)
     assert found.returncode == 1, found.stdout + found.stderr
