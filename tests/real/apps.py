@@ -1,10 +1,12 @@
 """Real app dirs for the tests: an env with the real packages, rendered, set up, served."""
 
+import configparser
 import contextlib
 import fcntl
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -176,6 +178,13 @@ class App:
             raise RuntimeError(f"another program listens on port {port}")
         with running(command, self.env / f"{name}.out", ready, cwd=cwd) as self.server:
             yield Web(web.base)
+
+    def program(self, name):
+        """Return the command with which supervisor runs one of the app's servers, such as web, as a list."""
+        programs = configparser.ConfigParser(defaults={"here": str(self.dir)})
+        programs.read(self.dir / "programs.conf")
+        (section,) = (section for section in programs if section.endswith(f"-{name}"))
+        return shlex.split(programs[section]["command"])
 
     def wait(self):
         """Wait until the server ends, or somebody presses Ctrl-C."""

@@ -1,36 +1,86 @@
 """Rattail's daemons run from the rendered config, and do their work."""
 
+import contextlib
+import sqlite3
 import time
 
 import pytest
 from real.apps import KINDS, make_app, running
 
+MAKE_TABLES = """
+from rattail.config import make_config
+config = make_config("silent.conf")
+config.get_app().model.Base.metadata.create_all(config.appdb_engines["store"])
+"""
+ADD_VENDOR = """
+from rattail.config import make_config
+app = make_config("silent.conf").get_app()
+with app.short_session(commit=True) as session:
+    session.add(app.model.Vendor(id="77", name="KeHE"))
+"""
+# what a site puts in the place of the consumer that does nothing
+NULL_CONSUMER = {
+    "rattail.consumers.list = nothing": "rattail.consumers.list = store\nrattail.consumer.store.db = store",
+    "rattail.consumer.nothing.spec = rattail.datasync.consumers:NullTestConsumer": (
+        "rattail.consumer.store.spec = rattail.datasync.rattail:RattailConsumer"
+    ),
+}
+
 
 @pytest.fixture(scope="module")
-def app(render, tmp_path_factory):
-    """A Rattail app with both daemons."""
+def app(render, tmp_path_factory, postgresql):
+    """A Rattail app with both daemons, on PostgreSQL, since the queue of DataSync is not for SQLite."""
     app = make_app(
         render, tmp_path_factory.mktemp("daemons") / "poser", datasync=True, filemon=True, **KINDS["tailbone"]
     )
-    app.setup()
+    app.setup(DATABASE_URL=postgresql("daemons"))
     return app
 
 
 def daemon(app, name):
-    """Run a daemon of Rattail for as long as the `with` lasts, from some seconds after it began its log."""
-    command = [app.env / "bin/rattail", "-c", f"{name}.conf", name, "--pidfile", f"log/{name}.pid", "start"]
+    """Run a daemon of Rattail as supervisor does, while the `with` lasts, from some seconds after it began its log."""
     ready = (app.dir / f"log/{name}.log").exists
 
-    return running(command, app.env / f"{name}.out", lambda: ready() and not time.sleep(4), cwd=app.dir)
+    return running(app.program(name), app.env / f"{name}.out", lambda: ready() and not time.sleep(4), cwd=app.dir)
+
+
+@pytest.fixture
+def store(app):
+    """The database of a store beside the app's own, to which DataSync is told to copy what changes."""
+    database = app.dir / "data/store.sqlite"
+    (app.dir / "local.conf").write_text(f"""
+[rattail.db]
+keys = default, store
+store.url = sqlite:///{database}
+default.record_changes = true
+""")
+    app.run("../bin/python", "-W", "ignore", "-c", MAKE_TABLES)
+    config = app.dir / "datasync.conf"
+    text = config.read_text()
+    for old, new in NULL_CONSUMER.items():
+        assert old in config.read_text()
+        config.write_text(config.read_text().replace(old, new))
+    yield database
+    config.write_text(text)
+    (app.dir / "local.conf").unlink()
 
 
 @pytest.mark.proves("log", framework="rattail")
-def test_datasync(app):
-    """DataSync runs, and writes its log."""
-    with daemon(app, "datasync") as process:
-        time.sleep(2)
-        assert process.poll() is None
-    assert "Traceback" not in (app.dir / "log/datasync.log").read_text()
+def test_datasync_copies_a_row(app, store):
+    """DataSync copies a new vendor into another database, and writes its log."""
+
+    def copied():
+        with contextlib.closing(sqlite3.connect(store)) as database:
+            return database.execute("select id from vendor where name = 'KeHE'").fetchall() == [("77",)]
+
+    with daemon(app, "datasync"):
+        app.run("../bin/python", "-W", "ignore", "-c", ADD_VENDOR)
+        limit = time.monotonic() + 60
+        while not copied() and time.monotonic() < limit:
+            time.sleep(0.5)
+    log = (app.dir / "log/datasync.log").read_text()
+    assert copied(), log
+    assert "Traceback" not in log
 
 
 @pytest.mark.proves("log", "work/user-files", framework="rattail")
