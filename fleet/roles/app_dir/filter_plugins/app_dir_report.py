@@ -1,6 +1,6 @@
 """Filters that make a report of what app_dir_check found."""
 
-COLUMNS = ["app dir", "host", "version", "answers", "edited", "missing", "modes", "backup", "failed checks"]
+COLUMNS = ["app dir", "host", "version", "answers", "edited", "missing", "permissions", "backup", "failed checks"]
 
 
 def app_dir_rows(names, hostvars):
@@ -36,7 +36,7 @@ def cells(row):
         ", ".join(f"{name}: {one['found']} (wanted: {one['wanted']})" for name, one in row["answers"].items()),
         ", ".join(names),
         ", ".join(row["missing"]),
-        ", ".join(row["modes"]),
+        ", ".join(row["permissions"]),
         row["backup"]["text"],
         ", ".join(failed),
     ]

@@ -56,8 +56,8 @@ found:
       description: Folders that are missing.
       type: list
       elements: str
-    modes:
-      description: What is wrong with modes and owners.
+    permissions:
+      description: What is wrong with owners and modes.
       type: list
       elements: str
     backup:
@@ -72,44 +72,8 @@ found:
       elements: str
 """
 
-import re
-import tempfile
-from pathlib import Path
-
-from ansible.module_utils.app_dir import ANSWERS, COPIER, AppDir, reason
+from ansible.module_utils.app_dir import AppDir
 from ansible.module_utils.basic import AnsibleModule
-
-
-def compare(app, version):
-    """Return the files that are edited, those that were removed, and the folders that are missing, as lists."""
-    with tempfile.TemporaryDirectory() as folder:
-        clone = Path(folder)
-        top, prefix = app.git("rev-parse", "--show-toplevel"), app.git("rev-parse", "--show-prefix")
-        app.git("clone", "--quiet", top, clone)
-        fresh = clone / prefix
-        command = [COPIER, "recopy", "--quiet", "--defaults", "--overwrite", "--vcs-ref", version, fresh]
-        code, _, err = app.run(*command)
-        if code:
-            app.module.fail_json(msg=f"Copier could not render {version} to compare {app.path}: {reason(err)}")
-        app.git("-C", clone, "add", "--all", "--intent-to-add")
-        lines = app.git("-C", clone, "diff", "--name-status", "--no-renames", "--relative=" + prefix).splitlines()
-        changed = [line.split("\t") for line in lines if not line.endswith((".gitkeep", ANSWERS))]
-        folders = sorted({path.parent.relative_to(fresh) for path in fresh.rglob(".gitkeep")})
-    edited = [name for status, name in changed if status != "A"]
-    removed = [name for status, name in changed if status == "A"]
-    return edited, removed, [str(name) for name in folders if not (app.path / name).is_dir()]
-
-
-def wrong_modes(app, checks):
-    """Return what is wrong with modes and owners: what check.sh found, or where it does not look, the least."""
-    if "modes" in checks:
-        return [checks["modes"]["text"]] if checks["modes"]["status"] == "FAILED" else []
-    names = {".": 0o007, "secrets.conf": 0o177}  # the bits that must not be there
-    return [
-        f"{'the app dir' if name == '.' else name} has mode {(app.path / name).stat().st_mode & 0o7777:04o}"
-        for name, bits in names.items()
-        if (app.path / name).exists() and (app.path / name).stat().st_mode & bits
-    ]
 
 
 def main():
@@ -124,25 +88,27 @@ def main():
     )
     app = AppDir(module)
     app.require()
-    checks = app.checks()
+    result = app.result("./check.sh")
+    checks = result["checks"]
     version = app.answers().get("_commit")
     if not version:
         module.fail_json(msg=f"{app.path} is of a template without versions, so nothing can be compared")
-    waits = re.match(r"version (\S+) waits", checks.get("template", {}).get("text", ""))
-    wanted = module.params["version"] or (waits[1] if waits else version)
-    edited, removed, missing = compare(app, version)
+    wanted = module.params["version"] or result.get("latest_version", version)
+    compared = app.result("./update.sh", "--diff")
+    if not compared["ok"]:
+        module.fail_json(msg=f"{app.path}: {compared['message']}")
     found = {
         "version": {"found": version, "wanted": wanted},
         "answers": app.differing(module.params["answers"]),
-        "edited": edited,
-        "removed": removed,
+        "edited": compared["edited"],
+        "removed": compared["removed"],
         "uncommitted": [line[3:] for line in app.git("status", "--porcelain", "--no-renames").splitlines()],
-        "missing": missing,
-        "modes": wrong_modes(app, checks),
-        "backup": checks.get("backup", {"status": "unknown", "text": "check.sh of this version does not look at it"}),
+        "missing": compared["missing_folders"],
+        "permissions": [line["text"] for line in [checks["permissions"]] if line["status"] == "FAILED"],
+        "backup": checks["backup"],
         "checks": checks,
     }
-    wrong = [name for name in ("answers", "uncommitted", "missing", "modes") if found[name]]
+    wrong = [name for name in ("answers", "uncommitted", "missing", "permissions") if found[name]]
     wrong += ["version"] if wanted.lstrip("v") != version.lstrip("v") else []
     found["wrong"] = wrong + [name for name, one in checks.items() if one["status"] == "FAILED" and name not in wrong]
     module.exit_json(changed=False, found=found)

@@ -84,7 +84,7 @@ def main():
         module.fail_json(msg=f"{app.path} holds files, but is no app dir of the template; move them away")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) if module.check_mode else app.path.parent / ".rendering"
-        shutil.rmtree(folder, ignore_errors=True)  # of a run that was cut off
+        shutil.rmtree(folder, ignore_errors=True)  # of an interrupted run
         try:
             fresh = render(app, folder)
             files = sorted(str(path.relative_to(fresh)) for path in fresh.rglob("*") if path.is_file())

@@ -49,7 +49,7 @@ import os
 import secrets
 from pathlib import Path
 
-from ansible.module_utils.app_dir import AppDir, reason
+from ansible.module_utils.app_dir import AppDir
 from ansible.module_utils.basic import AnsibleModule
 
 NAMES = {"DATABASE_URL": "database_url", "REDIS_URL": "redis_url", "ADMIN_PASSWORD": "admin_password"}
@@ -71,7 +71,7 @@ def read_secrets(module):
 
 
 def kept_password(app, path):
-    """Return the admin's password that a file on the host keeps, made if it is not there."""
+    """Return the admin's password that a file on the host keeps, made if it is missing."""
     if not path.exists():
         draft = path.with_name(".admin-password.new")
         draft.unlink(missing_ok=True)
@@ -101,28 +101,27 @@ def main():
         module.exit_json(changed=True, steps="all of setup.sh")
     app.require()
     found = read_secrets(module)
-    code, out, err = app.run("./setup.sh", "--preview")
-    if code == 0:
+    result = app.result("./setup.sh", "--preview")
+    steps = "".join(f"{line['step']:<11} {line['text']}\n" for line in result["lines"])
+    if result["ok"]:
         module.exit_json(changed=False)
+    if result["code"] != 3:
+        module.fail_json(msg=f"setup.sh of {app.path}: {result['message']}")
     if module.check_mode:
-        if code == 3:
-            module.exit_json(changed=True, steps=out, diff={"prepared": out})
-        if code == 2:
-            module.warn(f"setup.sh of {app.path} is too old to tell what it would do")
-            module.exit_json(changed=False)
-        module.fail_json(msg=f"setup.sh of {app.path}: {reason(err)}")
+        module.exit_json(changed=True, steps=steps, diff={"prepared": steps})
     kept = app.path.parent / "admin-password"
     was_kept, given = kept.exists(), "ADMIN_PASSWORD" in found
     if not given:
         found["ADMIN_PASSWORD"] = kept_password(app, kept)
-    code, out, err = app.run("./setup.sh", "--quiet", **found)
-    if code:
-        module.fail_json(msg=f"setup.sh of {app.path}: {reason(err)}", stdout=out, stderr=err)
-    if not given and "user admin made" in out:
-        out += f"admin      the password is in {kept}, on the host\n"
+    result = app.result("./setup.sh", **found)
+    if not result["ok"]:
+        module.fail_json(msg=f"setup.sh of {app.path}: {result['message']}", steps=result["lines"])
+    steps = "".join(f"{line['step']:<11} {line['text']}\n" for line in result["lines"])
+    if not given and result.get("admin_created"):
+        steps += f"admin       the password is in {kept}, on the host\n"
     elif not given and not was_kept:
         kept.unlink()  # there was an admin
-    module.exit_json(changed=bool(out), steps=out, diff={"prepared": out})
+    module.exit_json(changed=bool(steps), steps=steps, diff={"prepared": steps})
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ description:
   - Runs update.sh of the app dir, which brings all of a checked update, or nothing.
   - >-
     Where the update comes in, but setup.sh then fails, or the restarted app no longer passes a check of check.sh that
-    it passed before, the update is taken back and the app restarted.
+    it passed before, the update is undone and the app restarted.
   - >-
-    Where edits are in the way, the update is dropped by C(update.sh --abort), and the files are named. To mend them,
+    Where edits are in the way, the update is dropped by C(update.sh --abort), and the files are named. To fix them,
     run update.sh in the app dir: it stops again, and leaves its clone for you.
   - In check mode, C(update.sh --preview) shows the changes.
 author: appdir-template
@@ -28,7 +28,7 @@ options:
     default: {}
   restart:
     description:
-      - Shell command that restarts the app's servers, run in the app dir after an update and after taking it back.
+      - Shell command that restarts the app's servers, run in the app dir after an update and after undoing it.
       - Without it nothing restarts, so the servers go on with the config that they read, and no check is made.
     type: str
 """
@@ -50,40 +50,17 @@ update:
   type: str
 """
 
-import re
-
-from ansible.module_utils.app_dir import AppDir, as_data, reason
+from ansible.module_utils.app_dir import AppDir, as_data
 from ansible.module_utils.basic import AnsibleModule
 
-IN_THE_WAY = [
-    r"the update touch the same lines of (.*?)(?:; the app dir is as it was|$)",
-    r"not committed: (.*?); (?:run: |commit it)",
-    r"an update waits in (.*?): mend it",
-]
 
-
-def edits(text):
-    """Return the files that are in the way of an update, as update.sh names them."""
-    found = filter(None, (re.search(pattern, text) for pattern in IN_THE_WAY))
-    return [name for match in found for name in match[1].split(", ")]
-
-
-def preview(app, options):
-    """Tell what an update would change."""
-    code, out, err = app.run("./update.sh", "--preview", *options)
-    changes = out.partition("\n")[2].strip()
-    diff = {"prepared": changes + "\n"} if changes else {}
-    if code:
-        app.module.fail_json(msg=f"{app.path}: {reason(err)}", edits=edits(reason(err)), diff=diff)
-    app.module.exit_json(changed=bool(changes), update=out.partition("\n")[0], diff=diff)
-
-
-def take_back(app, head):
-    """Take back an update that is in, and return a sentence about how that went."""
-    code, _, err = app.run("./update.sh", "--undo", "--quiet")
+def undo(app, head):
+    """Undo an update that is in, and return a sentence about how that went."""
+    result = app.result("./update.sh", "--undo")
     if app.run("git", "diff", "--quiet", head, "HEAD")[0] or app.git("status", "--porcelain"):
-        return f"it could not be taken back: {reason(err)}"
-    return "the update was taken back" + (f", and setup.sh fails as well without it: {reason(err)}" if code else "")
+        return f"it could not be undone: {result['message']}"
+    still = "" if result["ok"] else f", and setup.sh fails as well without it: {result['message']}"
+    return f"the update was undone{still}"
 
 
 def main():
@@ -102,27 +79,23 @@ def main():
     changed_answers = {name: pair["wanted"] for name, pair in app.differing(module.params["answers"]).items()}
     version = module.params["version"]
     options = [*(["--vcs-ref", version] if version else []), *as_data(changed_answers)]
-    if module.check_mode:
-        preview(app, options)
-    before = app.failing() if module.params["restart"] else {}
+    before = app.failing() if module.params["restart"] and not module.check_mode else {}
     head = app.git("rev-parse", "HEAD")
-    stopped = app.path / ".update/.git/stopped"
-    waited = stopped.exists()
-    code, out, err = app.run("./update.sh", "--quiet", *options)
-    came_in = app.git("rev-parse", "HEAD") != head
-    if code and came_in:
-        module.fail_json(msg=f"{app.path}: {reason(err)}; {take_back(app, head)}", stdout=out, stderr=err)
-    if code:
-        if stopped.exists() and not waited:
+    waited = (app.path / ".update").exists()
+    result = app.result("./update.sh", *(["--preview"] if module.check_mode else []), *options)
+    came_in = "commit" in result
+    if not result["ok"]:
+        what = f"; {undo(app, head)}" if came_in else ""
+        if "waits" in result and not waited:
             app.run("./update.sh", "--abort")
-        why = re.sub(r"\. Mend it in .*", "", reason(err))
-        module.fail_json(msg=f"{app.path}: {why}", edits=edits(why), stdout=out, stderr=err)
+        module.fail_json(msg=f"{app.path}: {result['message']}{what}", edits=result.get("edits", []))
     if came_in and (broken := app.restart_and_check(before)):
-        back = take_back(app, head)
+        back = undo(app, head)
         still = app.restart_and_check(before)
         module.fail_json(msg=f"{app.path}: after the update, {broken}; {back}" + (f", but {still}" if still else ""))
-    diff = {"prepared": app.git("diff", head, "HEAD") + "\n"} if came_in else {}
-    module.exit_json(changed=came_in, update=out, diff=diff)
+    shown = app.git("diff", head, "HEAD") + "\n" if came_in else result.get("diff", "")
+    diff = {"prepared": shown} if shown else {}
+    module.exit_json(changed=result["changed"], update=result.get("subject", ""), diff=diff)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import re
 import sys
 import time
 from pathlib import Path
@@ -11,7 +10,6 @@ import yaml
 
 COPIER = str(Path(sys.executable).with_name("copier"))
 ANSWERS = ".copier-answers.yml"
-BEFORE_WORDS = "'dict object' has no attribute "  # how Copier says what the template says of a bad answer
 PAUSES = 5, 15  # seconds after a restart until the servers must answer
 
 
@@ -22,9 +20,8 @@ def as_data(answers):
 
 
 def reason(text):
-    """Return what an output says is wrong: the lines of the steps that failed, or its last line."""
-    lines = re.findall(r"^\w+ +FAILED: (.*)$", text, re.MULTILINE) or text.strip().splitlines()[-1:]
-    return "; ".join(lines).removeprefix(BEFORE_WORDS) or "it said nothing"
+    """Return the last line of what a command said: there it says what is wrong."""
+    return (text.strip().splitlines() or ["it did not say why"])[-1]
 
 
 class AppDir:
@@ -67,13 +64,17 @@ class AppDir:
         pairs = {name: {"wanted": value, "found": found.get(name)} for name, value in wanted.items()}
         return {name: pair for name, pair in pairs.items() if not same(**pair)}
 
-    def checks(self):
-        """Return what check.sh finds: {check: {status, text}}; end the module if it does not run."""
-        _, out, err = self.run("./check.sh", "--json")
+    def result(self, *command, **environment):
+        """Return what a script of the app dir shows with --json; end the module if it shows no result."""
+        code, out, err = self.run(*command, "--json", **environment)
         try:
-            return {line.pop("check"): line for line in json.loads(out)}
+            return json.loads(out) | {"code": code}
         except ValueError:
-            self.module.fail_json(msg=f"check.sh in {self.path}: {reason(err)}")
+            self.module.fail_json(msg=f"{command[0]} in {self.path}: {reason(err or out)}", stdout=out, stderr=err)
+
+    def checks(self):
+        """Return what check.sh finds: {check: {status, text}}."""
+        return self.result("./check.sh")["checks"]
 
     def failing(self):
         """Return the checks that fail: {check: text}."""
