@@ -58,7 +58,7 @@ def run(options):
     write(STATE / "requirements.txt", f"# Python {version}\n{packages.freeze()}".encode(), 0o600)
     try:
         save_database(tag)
-        summary = save_files(tag, options.wanted)
+        summary = save_files(tag, vars(options)["with"])
     finally:
         shutil.rmtree(COPIES, ignore_errors=True)
     repository.forget(tag)

@@ -5,11 +5,13 @@ the web apps as their server would, before anything comes into the app dir.
 """
 
 import configparser
+import os
 import subprocess
 
 from appdir import users
 from appdir.core import APPDIR, FRAMEWORK, Stop, first_line, load_config
 from appdir.database import alembic_config
+from appdir.env import in_env
 
 SERVED = ("app", "composite", "server")  # sections that PasteDeploy reads
 
@@ -64,26 +66,31 @@ def refused():
     return lines
 
 
-def build():
-    """Build each web app as `pserve` does, and look that no migration has two successors; return a line a failure."""
+def build(name):
+    """Build a web app as `pserve` does, and look that no migration has two successors; return a line a failure."""
     from alembic.script import ScriptDirectory
 
-    lines = []
-    for name in ("web.conf", "webapi.conf"):
-        if (APPDIR / name).exists():
-            from paste.deploy import loadapp
-
-            try:
-                loadapp(f"config:{name}", relative_to=str(APPDIR))
-            except Exception as error:  # whatever upstream raises, it does not start from this file
-                lines.append(f"{name}: the app cannot start: {type(error).__name__}: {reason(error)}")
     scripts = ScriptDirectory.from_config(alembic_config())
-    if len(scripts.get_heads()) > len(scripts.get_bases()):
-        lines.append(f"the migrations have several heads: {', '.join(sorted(scripts.get_heads()))}; merge them")
-    return lines
+    heads = scripts.get_heads()
+    if len(heads) > len(scripts.get_bases()):
+        return [f"the migrations have several heads: {', '.join(sorted(heads))}; merge them"]
+    if name:
+        from paste.deploy import loadapp
+
+        try:
+            loadapp(f"config:{name}", relative_to=str(APPDIR))
+        except Exception as error:  # whatever upstream raises, it does not start from this file
+            return [f"{name}: the app cannot start: {type(error).__name__}: {reason(error)}"]
+    return []
 
 
-def main(_):
-    """Do both, as a command of its own: an update runs it in the new version."""
-    if lines := users.run_as_owner("log", lambda: refused() or build()):
+def main(options):
+    """Load all, and build each web app in a process of its own, as two would disturb each other."""
+    found = [name for name in ("web.conf", "webapi.conf") if (APPDIR / name).exists()] or [""]
+    name, others = (options.path, []) if options.path else (found[0], found[1:])
+    if lines := users.run_as_owner("log", lambda: ([] if options.path else refused()) or build(name)):
         raise Stop("; ".join(lines), refused=lines)
+    for other in others:
+        done = in_env("check-app", other, env=os.environ)
+        if done.returncode:
+            raise Stop(reason(done.stderr).removeprefix("check-app.sh: "))

@@ -72,7 +72,7 @@ def copier(address, ref, answers, data, folder):
 
 
 def render(address, ref, answers, data=()):
-    """Return the tree of a pristine rendering, and its folders: the paths of their placeholders."""
+    """Return a commit of a pristine rendering, not yet kept; its message lists the folders, which git knows not."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name, "app")
         copier(address, ref, answers, data, folder)
@@ -81,12 +81,22 @@ def render(address, ref, answers, data=()):
             raise Stop(f"--data {min(unknown)}: no such question with these answers")
         if gone := asked(answers) - asked(text):
             say("answers", f"no longer asked: {', '.join(sorted(gone))}")
-        folders = sorted(path.parent.relative_to(folder).as_posix() for path in folder.rglob(".gitkeep"))
-        for path in folder.rglob(".gitkeep"):
-            path.unlink()
-        env = work_tree(folder, Path(name, "index"))
-        git("add", "--all", "--force", ".", cwd=folder, env=env)
-        return git("write-tree", cwd=folder, env=env).strip(), folders
+        placeholders = sorted(folder.rglob(".gitkeep"))
+        alone = {"cwd": folder, "env": work_tree(folder, Path(name, "index"))}
+        git("add", "--all", "--force", "--", ".", ":(exclude,glob)**/.gitkeep", **alone)
+        return commit_of(git("write-tree", **alone).strip(), [path.parent.relative_to(folder) for path in placeholders])
+
+
+def commit_of(tree, folders):
+    """Return a commit of a rendering, after the one that is kept."""
+    last = attempt("rev-parse", "--verify", "--quiet", ref_name()).stdout.split()
+    message = "\n".join([f"Template {version_of(tree)}", "", *(f"folder {path}" for path in folders)])
+    return git("commit-tree", tree, *(part for one in last for part in ("-p", one)), "-m", message).strip()
+
+
+def folders_of(commit):
+    """Return the folders of a rendering, as its message lists them."""
+    return re.findall(r"^folder (.*)$", git("log", "-1", "--format=%b", commit), re.MULTILINE)
 
 
 def ref_name():
@@ -94,16 +104,10 @@ def ref_name():
     return f"refs/appdir/{prefix()}template"
 
 
-def record(tree):
-    """Keep a rendering under the ref, and return its commit."""
-    last = attempt("rev-parse", "--verify", "--quiet", ref_name()).stdout.strip()
-    if last and git("rev-parse", f"{last}^{{tree}}").strip() == tree:
-        return last
-    parent = ["-p", last] if last else []
-    message = f"Template {version_of(tree)}"
-    commit = git("commit-tree", tree, *parent, "-m", message).strip()
-    git("update-ref", ref_name(), commit)
-    return commit
+def keep(commit):
+    """Keep a rendering, and with it those before; one that is kept stays where it is."""
+    if attempt("merge-base", "--is-ancestor", commit, ref_name()).returncode:
+        git("update-ref", ref_name(), commit)
 
 
 def edited(tree, drop=(), **put):
@@ -123,24 +127,21 @@ def base(tree):
     commits = attempt("rev-list", ref_name()).stdout.split()
     for commit in commits:
         if attempt("rev-parse", f"{commit}:{ANSWERS}").stdout.strip() == blob:
-            return git("rev-parse", f"{commit}^{{tree}}").strip()
+            return commit
     answers = answers_of(tree)
     address, ref = setting(answers, "_src_path"), setting(answers, "_commit")
     try:
-        found, _ = render(address, ref or None, answers)
+        found = render(address, ref or None, answers)
     except Stop:
         if not commits:
             raise
         say("template", f"{ref} cannot be rendered again; using the last rendering that is kept here")
-        found = git("rev-parse", f"{commits[0]}^{{tree}}").strip()
-    found = edited(found, **{ANSWERS: blob})
-    record(found)
-    return found
+        found = commits[0]
+    return commit_of(edited(f"{found}^{{tree}}", **{ANSWERS: blob}), folders_of(found))
 
 
 def new_starters(old, new):
-    """Return the files that are yours, which only the new rendering has: {path: blob}."""
+    """Return the files that are yours, which only the new rendering has, as lines of ls-tree."""
     known = set(names("ls-tree", "-r", "-z", "--name-only", old))
-    lines = names("ls-tree", "-r", "-z", new)
-    found = {line.partition("\t")[2]: line.partition("\t")[0] for line in lines}
-    return {path: entry for path, entry in found.items() if path.startswith(YOURS) and path not in known}
+    paths = {line.partition("\t")[2]: line for line in names("ls-tree", "-r", "-z", new)}
+    return [line for path, line in paths.items() if path.startswith(YOURS) and path not in known]

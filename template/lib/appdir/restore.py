@@ -151,7 +151,7 @@ def once(work, name, step, *args):
 
 def main(options):
     """Restore everything, step by step."""
-    env, wanted = Path(options.env).absolute(), options.snapshot
+    env, wanted = Path(options.env).absolute(), options.snapshot or ""
     if re.search("[^A-Za-z0-9/._@+-]", str(env)):
         raise Stop(f"upstream cannot read config in {env}; use a path of A-Z a-z 0-9 / . _ @ + -", 2)
     work = env / ".restore"

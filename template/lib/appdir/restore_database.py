@@ -20,7 +20,7 @@ MARK = sa.Table("appdir_restore", sa.MetaData(), sa.Column("token", sa.String(64
 
 def main(options):
     """Load the dump, unless the database is SQLite, which comes with the app dir."""
-    plan = Path(options.plan)
+    plan = Path(options.path)
     _, dump, token = json.loads(plan.read_text())
     other = options.ask_database or "DATABASE_URL" in os.environ
     engine = load_config().appdb_engine

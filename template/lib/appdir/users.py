@@ -73,6 +73,7 @@ def run_as_owner(folder, function, *args):
             raise Stop(f"the part that runs as {user(owner).pw_name} ended early; run this again")
         answer = json.loads(text)
         report.lines += answer["lines"]
+        report.facts |= answer["facts"]
         if "stop" in answer:
             raise Stop(answer["stop"], answer["code"])
         return answer["value"]
@@ -81,7 +82,7 @@ def run_as_owner(folder, function, *args):
         os.setsid()
         with open(os.devnull) as nothing:
             os.dup2(nothing.fileno(), 0)
-        report.lines = []
+        report.lines, report.facts = [], {}
         try:
             become_owner(folder)
             answer = {"value": function(*args)}
@@ -90,6 +91,6 @@ def run_as_owner(folder, function, *args):
         except Exception as error:  # whatever upstream raises
             answer = {"stop": first_line(error), "code": 1}
         sys.stdout.flush()
-        os.write(pipe, json.dumps(answer | {"lines": report.lines}).encode())
+        os.write(pipe, json.dumps(answer | {"lines": report.lines, "facts": report.facts}).encode())
     finally:
         os._exit(0)
