@@ -14,9 +14,9 @@ def test_each_script_has_a_command():
 
 @pytest.mark.parametrize("command", SCRIPTS)
 def test_help_says_what_it_is_for_and_gives_an_example(command):
-    lines = cli.parser_of(command).format_help().splitlines()
+    lines = cli.Parser(command).format_help().splitlines()
     assert lines[0].endswith(".")
-    assert lines[-2:] == ["Example:", f"  {cli.COMMANDS[command][2]}"]
+    assert lines[-2:] == ["Example:", f"  {cli.COMMANDS[command][3]}"]
     assert f"./{command}.sh" in lines[-1]
     assert max(map(len, lines)) <= 120
 
@@ -41,21 +41,21 @@ def test_unknown_command():
 @pytest.mark.parametrize("word", ["luigi", "=false", "Luigi=false", "--luigi=false"])
 def test_data_must_be_an_answer(word, capsys):
     with pytest.raises(SystemExit):
-        cli.parser_of("update").parse_args([f"--data={word}"])
+        cli.Parser("update").parse_args([f"--data={word}"])
     assert "use NAME=VALUE, such as luigi=false" in capsys.readouterr().err
-    assert cli.parser_of("update").parse_args(["--data", "luigi=", "--data=a=b=c"]).data == ["luigi=", "a=b=c"]
+    assert cli.Parser("update").parse_args(["--data", "luigi=", "--data=a=b=c"]).data == ["luigi=", "a=b=c"]
 
 
 @pytest.mark.parametrize("pair", [("--continue", "--abort"), ("--undo", "--continue"), ("--diff", "--abort")])
 def test_options_that_exclude_each_other(pair, capsys):
     with pytest.raises(SystemExit):
-        cli.parser_of("update").parse_args(pair)
+        cli.Parser("update").parse_args(pair)
     assert "not allowed with argument" in capsys.readouterr().err
 
 
 def test_an_option_is_not_guessed_from_its_beginning():
     with pytest.raises(SystemExit):
-        cli.parser_of("update").parse_args(["--cont"])
+        cli.Parser("update").parse_args(["--cont"])
 
 
 def test_place_is_checked(app_dir, monkeypatch):
