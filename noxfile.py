@@ -30,11 +30,12 @@ def lint_all(session):
 
 def run_tests(session, *folders):
     """Run the tests of some folders of tests/, the slowest of which are listed at the end."""
+    # one worker more than processors, as tests with servers wait; tests that share an app stay on one worker
+    options = ["--numprocesses=3", "--dist=loadgroup", "--no-loadscope-reorder", "--durations=20"]
     if "real" in folders:
         get_pythons(session)
-    # one worker more than processors, as tests with servers wait; tests that share an app stay on one worker
-    spread = ["--numprocesses=3", "--dist=loadgroup", "--no-loadscope-reorder"]
-    session.run("pytest", *spread, "--durations=20", *(f"tests/{name}" for name in folders))
+        options.append("--proofs")
+    session.run("pytest", *options, *(f"tests/{name}" for name in folders))
 
 
 def get_pythons(session):

@@ -10,6 +10,8 @@ import pytest
 import yaml
 from support import questions, release_work_tree
 
+pytest_plugins = ["real.proofs"]
+
 
 @pytest.fixture(scope="session", autouse=True)
 def isolated(tmp_path_factory):

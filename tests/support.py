@@ -104,7 +104,7 @@ def generated(page, name, wanted):
     if os.environ.get("UPDATE_DOCS"):
         path.write_text(text[: found.start()] + wanted + text[found.end() :])
     else:
-        assert found[0] == wanted, f"docs/{page} is out of date; run this test with UPDATE_DOCS=1"
+        assert found[0] == wanted, f"docs/{page} is out of date; run this again with UPDATE_DOCS=1"
 
 
 def require(found, what, package=None, install=None):

@@ -1,61 +1,129 @@
-"""Which tests prove a folder: those with the mark `proves`, collected from all files beside this one."""
+"""Proofs that the real software fills each folder of the app dir: tests that passed, and saw it change.
 
-import json
-import subprocess
-import sys
-from pathlib import Path
+A test with the mark `proves(folder, ...)` fails unless each of these folders changes while it runs, in the app that
+is its fixture `app`, or the one named by `of`.
+After a run of all tests with --proofs, each folder to which the README of the app dir says that something
+writes must have a proof, and docs/folders.md must tell of them all.
+"""
+
+import os
 
 import pytest
-from real.apps import KINDS
+from support import generated
 
-HERE = Path(__file__).parent
-
-
-def collect():
-    """Return all proofs, as dicts of the test, what it shows, its framework and its folders.
-
-    If pytest cannot collect the tests, that is a RuntimeError that shows why.
-    """
-    command = [sys.executable, "-m", "real.proofs"]
-    done = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(done.stdout + done.stderr)
-    return json.loads(done.stdout.splitlines()[-1])
+FRAMEWORKS = {"rattail": "Rattail", "wutta": "Wutta"}
 
 
-def proof(item, mark):
-    """Return the proof that a test (a pytest item) and its mark are."""
+def pytest_addoption(parser):
+    """Add the option for runs of all tests."""
+    parser.addoption("--proofs", action="store_true", help="all tests run: check that each folder has a proof")
+
+
+def pytest_configure(config):
+    """Add the mark, and what collects the proofs."""
+    config.addinivalue_line("markers", "proves(folder, ..., of='app'): the test sees these folders of an app change")
+    config.pluginmanager.register(Proofs(config), "proofs-collector")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Run a test; if it should prove folders, look at them before and after, and put the proof into its report."""
+    mark = pyfuncitem.get_closest_marker("proves")
+    if not mark:
+        return (yield)
+    app = pyfuncitem.funcargs[mark.kwargs.get("of", "app")]
+    before = {name: contents(app.dir / name) for name in mark.args}
+    result = yield
+    same = [name for name in mark.args if contents(app.dir / name) == before[name]]
+    assert not same, f"the test proves nothing of {', '.join(same)}: no file there changed while it ran"
+    pyfuncitem.user_properties.append(("proof", proof(pyfuncitem, app, mark.args)))
+    return result
+
+
+def contents(folder):
+    """Return what tells whether files below a folder have changed: size and time of each, by its path."""
+    found = {}
+    for path in folder.rglob("*"):
+        if "__pycache__" not in path.parts and path.is_file():
+            status = path.stat()
+            found[path] = (status.st_size, status.st_mtime_ns)
+    return found
+
+
+def proof(item, app, folders):
+    """Return the proof that a test (a pytest item) has made with an app."""
     summary = (item.function.__doc__ or item.originalname.removeprefix("test_").replace("_", " ")).splitlines()[0]
     return {
         "test": f"{item.path.name}::{item.originalname}",
         "shows": summary[0].upper() + summary[1:].rstrip("."),
-        "framework": mark.kwargs.get("framework") or framework(item),
-        "folders": mark.args,
+        "framework": "wutta" if (app.dir / "wutta.conf").exists() else "rattail",
+        "folders": list(folders),
     }
 
 
-def framework(item):
-    """Return which framework a test runs: by its parameters, else by the name of its file."""
-    parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    if "framework" in parameters:
-        return parameters["framework"]
-    if "kind" in parameters:
-        return KINDS[parameters["kind"]]["framework"]
-    return item.path.stem.rpartition("_")[2]
+class Proofs:
+    """Collects the proofs from the reports of the tests, also from those that other workers ran."""
 
-
-class Collector:
-    """A plugin of pytest that keeps the proofs among the tests it finds."""
-
-    def __init__(self):
+    def __init__(self, config):
+        self.checks = config.getoption("--proofs") and not hasattr(config, "workerinput")
         self.proofs = []
+        self.written = {}  # the folders to which something writes, by framework
+        self.skipped = set()
+        self.problems = []
 
-    def pytest_itemcollected(self, item):
-        self.proofs += [proof(item, mark) for mark in item.iter_markers("proves")]
+    def pytest_runtest_logreport(self, report):
+        """Keep what a test that passed has put into its report."""
+        if report.skipped and "proves" in report.keywords:
+            self.skipped.add(report.nodeid)
+        if report.when == "call" and report.passed:
+            for name, value in report.user_properties:
+                if name == "proof":
+                    self.proofs.append(value)
+                elif name == "written":
+                    self.written |= value
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session, exitstatus):
+        """Fail a run with --proofs whose tests passed, but in which proofs are missing."""
+        if self.checks and exitstatus == pytest.ExitCode.OK:
+            self.problems = [*self.missing(), *self.out_of_date()]
+            if self.problems and (os.environ.get("CI") or not self.skipped):
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter):
+        """Tell what is missing."""
+        if self.problems:
+            terminalreporter.section("proofs of folders", red=True)
+            terminalreporter.write_line("\n".join(self.problems))
+            for test in sorted(self.skipped):
+                terminalreporter.write_line(f"skipped: {test}")
+
+    def missing(self):
+        """Return what lacks a proof, in one line each; the proof of a folder is also that of those it lies in."""
+        for framework in FRAMEWORKS:
+            if framework not in self.written:
+                yield f"{framework}: no test has told which folders there are"
+                continue
+            proved = {name for proof in self.proofs if proof["framework"] == framework for name in proof["folders"]}
+            for name in self.written[framework]:
+                if not any(f"{other}/".startswith(f"{name}/") for other in proved):
+                    yield f"{framework}: no test has proved {name}"
+
+    def out_of_date(self):
+        """Return what is wrong with docs/folders.md, in one line; or write it, with UPDATE_DOCS=1."""
+        try:
+            generated("folders.md", "folders", table(self.proofs))
+        except AssertionError as error:
+            yield str(error).splitlines()[0]
 
 
-if __name__ == "__main__":
-    collector = Collector()
-    code = pytest.main(["--collect-only", "-qq", "-p", "no:cacheprovider", str(HERE)], [collector])
-    print(json.dumps(collector.proofs))
-    sys.exit(code)
+def table(proofs):
+    """Return the table of docs/folders.md."""
+    rows = {}
+    for proof in proofs:
+        rows.setdefault((tuple(proof["folders"]), proof["shows"], proof["test"]), set()).add(proof["framework"])
+    lines = ["| folder | with | what is proved | test in `tests/real/` |", "| --- | --- | --- | --- |"]
+    for (names, shows, test), frameworks in sorted(rows.items()):
+        titles = [title for key, title in FRAMEWORKS.items() if key in frameworks]
+        lines.append(f"| `{'`, `'.join(names)}` | {', '.join(titles)} | {shows} | `{test}` |")
+    return "\n".join(lines)

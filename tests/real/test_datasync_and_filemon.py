@@ -65,7 +65,7 @@ default.record_changes = true
     (app.dir / "local.conf").unlink()
 
 
-@pytest.mark.proves("log", framework="rattail")
+@pytest.mark.proves("log")
 def test_datasync_copies_a_row(app, store):
     """DataSync copies a new vendor into another database, and writes its log."""
 
@@ -83,7 +83,7 @@ def test_datasync_copies_a_row(app, store):
     assert "Traceback" not in log
 
 
-@pytest.mark.proves("log", "work/user-files", framework="rattail")
+@pytest.mark.proves("log", "work/user-files")
 def test_dropped_file_becomes_a_batch(app):
     """The file monitor makes a batch of a file that a user drops, and writes its log."""
     batches = app.dir / "data/batches/inventory"

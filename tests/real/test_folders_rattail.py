@@ -178,7 +178,7 @@ def test_own_report(app, web):
         assert expected in words(only_file(record_folder(app, "data/exports/report_output", page)).read_bytes())
 
 
-@pytest.mark.proves("poser", "data/exports/instacart_product_export")
+@pytest.mark.proves("data/exports/instacart_product_export")
 def test_own_export(app, web):
     """A page of the app's own makes a file of products with its record, which is downloaded again as it was."""
     assert "InstacartProductExportView" in web.page("/poser/views/", "Poser Views").text
@@ -190,7 +190,7 @@ def test_own_export(app, web):
     assert web.get(f"{urlsplit(page.url).path}/download?filename={kept.name}").body == kept.read_bytes()
 
 
-@pytest.mark.proves("luigitasks", "data/exports/instacart_product_export", "work/csv")
+@pytest.mark.proves("data/exports/instacart_product_export", "work/csv")
 @OTHER_DATABASE
 def test_night(app, web):
     """The starter tasks of a night make a file of products with its record, and the table of products as CSV."""
@@ -258,7 +258,6 @@ def test_project(app, web):
     assert (projects / "rattail-foo/rattail_foo/__init__.py").is_file()
 
 
-@pytest.mark.proves("log")
 @ONE_DATABASE
 def test_each_process_has_its_log(app, web):
     """Web app, commands, nights and daemons have a log each; only a server rotates its own, and it loses no line."""

@@ -142,7 +142,6 @@ def test_copied_cookie_outlives_a_logout(web):
     assert Web(web.base).user(Cookie=cookie) == ADMIN[0], "WuttaWeb ends it now: drop the warning from the docs"
 
 
-@pytest.mark.proves("log")
 @ONE_APP
 def test_each_process_has_its_log(app, web):
     """Web app, commands and nights have a log each; only the server rotates its own, and it loses no line."""

@@ -11,11 +11,16 @@ CASES = [
 ]
 
 
+@pytest.fixture
+def app(app_of, kind, database, python):
+    """An app of each kind, on a database and with a Python."""
+    return app_of(kind, database, python)
+
+
 @pytest.mark.parametrize(("kind", "database", "python"), CASES)
-@pytest.mark.proves("lib", "log", "sessions/data", "sessions/lock")
-def test_admin_logs_in(app_of, kind, database, python):
+@pytest.mark.proves("log", "sessions/data", "sessions/lock")
+def test_admin_logs_in(app):
     """An app that setup.sh made serves its pages, logs, and keeps the login in a file."""
-    app = app_of(kind, database, python)
     with app.serve() as web:
         assert web.user() is None
         assert web.get("/users/").url == f"{web.base}/login"

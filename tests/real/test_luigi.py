@@ -60,7 +60,7 @@ def history(app, day, event):
         return [name for (name,) in database.execute(query, (event, day))]
 
 
-@pytest.mark.proves("luigi", "luigi/log", "luigitasks", "work/csv")
+@pytest.mark.proves("luigi", "luigi/log", "work/csv")
 def test_a_night_without_server(app, kind):
     """The starter tasks of a night leave a marker each by date, a table as CSV, and their log."""
     assert not listens(app.luigi_port)
@@ -83,7 +83,9 @@ def test_second_run_does_nothing(app, kind):
     assert table.stat().st_mtime_ns == before
 
 
+@pytest.mark.proves("luigitasks")
 def test_failed_task_runs_again_and_only_it(app, kind, luigid):
+    """A night runs the tasks as they are edited: a broken one fails, and once it is fixed, it alone runs again."""
     module = app.dir / "luigitasks/overnight_main.py"
     good = module.read_text()
     last = next(name for name in MARKERS[kind] if name.endswith("to-csv"))
@@ -107,7 +109,7 @@ def test_failed_task_runs_again_and_only_it(app, kind, luigid):
     assert app.run("git", "status", "--porcelain").stdout == ""
 
 
-@pytest.mark.proves("luigi", "luigi/log", "luigitasks")
+@pytest.mark.proves("luigi", "luigi/log")
 @pytest.mark.parametrize("kind", ["tailbone"], scope="module")
 def test_rattail_launches_it(app, kind, luigid):
     """The command overnight runs the tasks of a night by Luigi's server, which records them; again, it does nothing."""

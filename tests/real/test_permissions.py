@@ -157,7 +157,6 @@ def test_the_docs_tell_it(app):
     generated("security.md", "modes", wanted)
 
 
-@pytest.mark.proves("system", framework="wutta")
 def test_whole_life_without_rights(template, tmp_path):
     """A user who is not root copies, sets up, serves, runs a night, upgrades, updates, backs up, and restores."""
     with open_folder() as folder:

@@ -157,7 +157,6 @@ files = {shop.dir}/programs.conf
     assert "closed" in check(shop)["services"][1]
 
 
-@pytest.mark.proves("system", framework="rattail")
 def test_cron_and_own_supervisor(shop):
     """services.sh puts the jobs into cron.d, and starts the servers; each job runs as cron would run it."""
     with booted() as run:

@@ -230,20 +230,25 @@ def test_two_never_run_at_once(app, index):
     assert second.stdout.strip() == "upgrade.sh: another update, upgrade or backup is running"
 
 
-@pytest.mark.proves("data/upgrades")
+@pytest.fixture
+def shop(app_of, kind):
+    """A shop of each framework, on PostgreSQL."""
+    return app_of(kind, "postgresql")
+
+
+@pytest.mark.proves("data/upgrades", of="shop")
 @pytest.mark.parametrize(("kind", "fails"), [("sideshow", False), ("sideshow", True), ("tailbone", False)])
-def test_from_the_web_page(app_of, kind, fails, tmp_path, monkeypatch):
+def test_from_the_web_page(shop, fails, tmp_path, monkeypatch):
     """An upgrade executed from its page keeps the packages before and after, and its output; a failing one too."""
-    app = app_of(kind, "postgresql")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
-    requirements = app.dir / "requirements.txt"
+    requirements = shop.dir / "requirements.txt"
     wanted = requirements.read_text()
     wheel(tmp_path, "trinket", "7")
     requirements.write_text("no-such-package\n" if fails else "trinket\n")
-    before = packages(app)
-    old = set((app.dir / "data/upgrades").rglob("*"))
-    with app.serve() as web:
+    before = packages(shop)
+    old = set((shop.dir / "data/upgrades").rglob("*"))
+    with shop.serve() as web:
         web.login(*ADMIN)
         web.become_root()
         page = web.page("/upgrades/new", "New Upgrade")
@@ -260,13 +265,13 @@ def test_from_the_web_page(app_of, kind, fails, tmp_path, monkeypatch):
             page = web.get(f"/upgrades/{uuid}")
             ended = re.search(">(FAILURE|SUCCESS|execution failed|execution succeeded)<", page.text)
     requirements.write_text(wanted)
-    new = {path.name: path for path in set((app.dir / "data/upgrades").rglob("*")) - old if path.is_file()}
+    new = {path.name: path for path in set((shop.dir / "data/upgrades").rglob("*")) - old if path.is_file()}
     assert {"requirements.before.txt", "requirements.after.txt", "stdout.log", "stderr.log"} <= new.keys()
     assert ended, page.text
     assert ("fail" in ended[1].lower()) is fails
     after = new["requirements.after.txt"].read_text()
     if fails:
         assert after == new["requirements.before.txt"].read_text()
-        assert packages(app) == before
+        assert packages(shop) == before
     else:
         assert "trinket==7" in after
