@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from real.apps import ADMIN, KINDS
+from real.web import Unexpected, Web
 
 CASES = [
     *[(kind, database, "3.11") for kind in KINDS for database in ("sqlite", "postgresql")],
@@ -37,3 +38,26 @@ def many_pages_at_once(web):
     with ThreadPoolExecutor(8) as users:
         found = list(users.map(web.page, ["/", "/users/"] * 30, ["Home", "Users"] * 30))
     assert {page.user for page in found} == {ADMIN[0]}
+
+
+@pytest.mark.parametrize("kind", ["tailbone", "wuttaweb"])
+def test_what_is_refused_is_noticed(app_of, kind):
+    """A wrong password, root for nobody, a page that the user may not see, and one that is missing."""
+    name, password = ADMIN
+    with app_of(kind).serve() as web:
+        web.login_is_refused(name, "wrong")
+        refused = [
+            lambda: web.login(name, "wrong"),
+            lambda: web.login("nobody", password),
+            web.become_root,
+            lambda: web.page("/users/", "Users"),
+            lambda: Web(web.base).login_is_refused(*ADMIN),
+        ]
+        for ask in refused:
+            with pytest.raises(Unexpected):
+                ask()
+        assert web.user() is None
+        web.login(*ADMIN)
+        for path, title in (("/appinfo/", "App Info"), ("/missing", "Missing"), ("/users/", "Roles")):
+            with pytest.raises(Unexpected):
+                web.page(path, title)
