@@ -1,38 +1,55 @@
 """upgrade.sh: good upgrades, and each way in which one can fail, which leaves the packages as they were."""
 
+import fcntl
+import os
 import re
 import signal
-import subprocess
 import time
 
 import pytest
 from real.apps import ADMIN, KINDS, interrupt, make_app
 from real.wheels import wheel
 
+DATABASE, BUILD = "lib/appdir/database.py", "lib/appdir/check_config.py"  # steps of an upgrade
+
 
 @pytest.fixture(scope="module")
 def app(render, tmp_path_factory):
-    """A WuttaWeb app that is set up, and upgrades the package `trinket` from a folder of wheels."""
-    app = make_app(render, tmp_path_factory.mktemp("upgrade") / "poser", **KINDS["wuttaweb"])
+    """An app dir in an env that holds only pip: what an upgrade does beside packages needs a framework, and is off."""
+    app = make_app(render, tmp_path_factory.mktemp("upgrade") / "poser", packages=False, **KINDS["wuttaweb"])
+    for step in (DATABASE, BUILD):
+        (app.dir / step).write_text("def main(options):\n    pass\n")
+    return app
+
+
+@pytest.fixture(scope="module")
+def served(render, tmp_path_factory):
+    """A WuttaWeb app that is set up."""
+    app = make_app(render, tmp_path_factory.mktemp("served") / "poser", **KINDS["wuttaweb"])
     app.setup()
     app.wanted = (app.dir / "requirements.txt").read_text().splitlines()
     return app
 
 
 @pytest.fixture
-def index(app, tmp_path, monkeypatch):
-    """A package index of the test's own, with trinket 1, which is installed."""
+def index(tmp_path, monkeypatch):
+    """A package index of the test's own, with trinket 1."""
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     wheel(tmp_path, "trinket", "1")
-    app.run("../bin/python", "-m", "pip", "install", "--quiet", "--force-reinstall", "trinket==1")
-    ask_for(app, "trinket")
     return tmp_path
 
 
 @pytest.fixture
 def trinket(app, index):
-    """The folder in which trinket is installed."""
+    """The folder in which trinket 1 is installed."""
+    return install_trinket(app)
+
+
+def install_trinket(app):
+    """Install trinket 1, let requirements.txt ask for no more, and return its folder."""
+    app.run("../bin/python", "-m", "pip", "install", "--quiet", "--force-reinstall", "trinket==1")
+    ask_for(app, "trinket")
     (path,) = app.env.glob("lib/python*/site-packages/trinket")
     return path
 
@@ -52,53 +69,56 @@ def runs(app):
     return sorted(path for path in (app.dir / "data/upgrades").iterdir() if path.is_dir())
 
 
-def works(app):
-    """Return whether the app's command still starts."""
-    return app.run("../bin/wutta", "--help").returncode == 0
+@pytest.fixture
+def step(app):
+    """A function that lets a step of the upgrade run other code."""
+    kept = {}
+
+    def step(name, code):
+        path = app.dir / name
+        kept.setdefault(path, path.read_text())
+        path.write_text(f"def main(options):\n    {code}\n")
+
+    yield step
+    for path, text in kept.items():
+        path.write_text(text)
 
 
-def test_good_upgrade(app, index):
+def test_good_upgrade(app, index, trinket):
     wheel(index, "trinket", "2")
     output = app.run("./upgrade.sh").stdout
-    assert "Upgraded" in output
-    assert "trinket==2" in packages(app)
     run = runs(app)[-1]
+    assert str(run) in output
+    assert "trinket==2" in packages(app)
     assert "trinket==1" in (run / "requirements-before.txt").read_text()
     assert "trinket==2" in (run / "requirements-after.txt").read_text()
     assert "Successfully installed trinket-2" in (run / "output.txt").read_text()
-    assert works(app)
+    assert not leftovers(app)
 
 
-def test_again_with_nothing_new(app, index):
+def test_again_with_nothing_new(app, trinket):
     before = packages(app)
     assert app.run("./upgrade.sh", "--quiet").stdout == ""
     assert "already satisfied" in app.run("./upgrade.sh", "--verbose").stdout
     assert packages(app) == before
 
 
-def test_package_that_cannot_be_installed(app, index):
+def test_package_that_cannot_be_installed(app, index, trinket):
     wheel(index, "trinket", "2")
-    ask_for(app, "trinket", "no-such-package")
     before = packages(app)
-    done = app.run("./upgrade.sh", "--quiet", check=False)
-    assert done.returncode == 1
-    assert "the packages are those of before" in done.stdout
+    assert failing_output(app) == ["no-such-package"]
     assert "no-such-package" in (runs(app)[-1] / "output.txt").read_text()
     assert packages(app) == before
-    assert works(app)
 
 
-def test_migration_that_fails(app, index):
-    """The package comes, but the database step breaks: the package goes again."""
-    step = app.dir / "lib/setup_database.py"
-    good = step.read_text()
+@pytest.mark.parametrize(("name", "reason"), [("database", "no such column"), ("check_config", "no such module")])
+def test_step_that_fails_after_the_packages_came(app, index, trinket, step, name, reason):
     wheel(index, "trinket", "2")
     before = packages(app)
-    step.write_text("import trinket\nassert trinket.VERSION == '2'\nraise SystemExit('no such column')\n")
+    step(f"lib/appdir/{name}.py", f"import trinket; raise SystemExit(f'{reason} {{trinket.VERSION}}')")
     done = app.run("./upgrade.sh", check=False)
-    step.write_text(good)
     assert done.returncode == 1
-    assert "no such column" in (runs(app)[-1] / "output.txt").read_text()
+    assert f"{reason} 2" in (runs(app)[-1] / "output.txt").read_text()
     assert packages(app) == before
 
 
@@ -119,59 +139,60 @@ def big_wheel(index):
     wheel(index, "trinket", "2", files=[(f"trinket/part{n}.py", "x = 1\n" * 200) for n in range(300)])
 
 
-def fails(app):
-    """Run an upgrade that can only fail."""
+def failing_output(app):
+    """Run an upgrade that can only fail, and return which of the packages that it asks for its output names."""
     ask_for(app, "trinket", "no-such-package")
     done = app.run("./upgrade.sh", check=False)
-    return done.returncode == 1 and "the packages are those of before" in done.stdout
+    assert (done.returncode, "the packages are those of before" in done.stdout) == (1, True), done.stdout
+    return re.findall("No matching distribution found for (\\S+)", (runs(app)[-1] / "output.txt").read_text())
 
 
-# moments of an upgrade in the order in which they come: a file or folder that is there then, below one of its places
-POINTS = [
-    ("record", "."),
-    ("record", "requirements-before.txt"),
-    ("env", ".new-snapshot/lib"),
-    ("env", ".before-upgrade"),
-    ("record", "output.txt"),
-    ("packages", "~rinket"),  # pip moves the old package away
-    ("packages", "trinket/part100.py"),
-    ("packages", "trinket-2.dist-info"),
-    ("record", "requirements-after.txt"),
-    ("record", "succeeded"),
-    ("env", ".old-snapshot"),
-]
+def reached(app, trinket, place, path):
+    """Return a function that says whether a file or folder is there, in one of the places that an upgrade changes."""
+    old = runs(app)
 
-
-@pytest.mark.parametrize(("place", "path"), POINTS)
-def test_killed_upgrade_is_made_good_by_the_next(app, index, trinket, place, path):
-    before, old = packages(app), runs(app)
-    big_wheel(index)
-
-    def reached():
+    def is_there():
         record = next(iter(runs(app)[len(old) :]), app.dir / "no record yet")
         return ({"record": record, "env": app.env, "packages": trinket.parent}[place] / path).exists()
 
-    stop_when(reached, app)
-    if not (app.env / ".before-upgrade").exists():  # nothing to take back: it had not begun, or was complete
+    return is_there
+
+
+# moments of an upgrade in the order in which they come: a file or folder that is there then, below one of its places.
+# Only those at which pip itself is at work; tests/unit/test_upgrade.py has the rest
+POINTS = [
+    ("env", ".new-snapshot/lib"),
+    ("packages", "~rinket"),  # pip moves the old package away
+    ("packages", "trinket-2.dist-info"),
+    ("record", "requirements-after.txt"),
+]
+
+
+def check_next_run(app, before):
+    """Check that the next upgrade begins with the packages of before the killed one, or with all of the new ones."""
+    if not (app.env / ".before-upgrade").exists():  # nothing to undo: it had not begun, or was complete
         now = packages(app)
         assert now in (before, before.replace("trinket==1", "trinket==2"))
         before = now
-    assert fails(app)
+    failing_output(app)
     assert packages(app) == before
     assert not leftovers(app)
-    assert works(app)
 
 
-@pytest.mark.parametrize("part", ["bin", "lib"])
-def test_killed_while_it_puts_back(app, index, part):
+@pytest.mark.parametrize(("place", "path"), POINTS)
+def test_killed_upgrade_is_undone_by_the_next(app, index, trinket, place, path):
     before = packages(app)
-    ask_for(app, "trinket", "no-such-package")
-    stop_when((app.env / ".failed-upgrade" / part).exists, app)
-    assert (app.env / ".before-upgrade").exists()
-    assert fails(app)
-    assert packages(app) == before
-    assert not leftovers(app)
-    assert works(app)
+    big_wheel(index)
+    stop_when(reached(app, trinket, place, path), app)
+    check_next_run(app, before)
+
+
+def test_killed_upgrade_of_a_real_env(served, index):
+    trinket, before = install_trinket(served), packages(served)
+    big_wheel(index)
+    stop_when((trinket / "part100.py").exists, served)
+    check_next_run(served, before)
+    served.run("../bin/wutta", "--help")
 
 
 def test_ctrl_c(app, index, trinket):
@@ -184,50 +205,48 @@ def test_ctrl_c(app, index, trinket):
     assert not leftovers(app)
 
 
-def test_file_changed_in_place_is_put_back(app, index, trinket):
+def test_file_changed_in_place_is_put_back(app, trinket, step):
     """As some software does with files of its own, which a hard link would follow."""
     module = trinket / "__init__.py"
     before = module.read_text()
-    step = app.dir / "lib/setup_database.py"
-    good = step.read_text()
-    step.write_text(f"open({str(module)!r}, 'a').write('1 / 0')\nraise SystemExit(1)\n")
+    step(DATABASE, f"open({str(module)!r}, 'a').write('1 / 0'); raise SystemExit(1)")
     assert app.run("./upgrade.sh", check=False).returncode == 1
-    step.write_text(good)
     assert module.read_text() == before
 
 
-def test_two_in_one_second(app, index):
-    """The one that fails does not take the success of the other for its own."""
-    for second in range(5):
+def test_two_in_one_second(app, trinket):
+    """Each has a folder of its own."""
+    for second in range(3):
         name = time.strftime("%Y-%m-%d-%H%M%S", time.localtime(time.time() + second))
-        folder = app.dir / "data/upgrades" / name
-        folder.mkdir(exist_ok=True)
-        (folder / "succeeded").touch()
-    before = packages(app)
-    assert fails(app)
-    assert packages(app) == before
+        (app.dir / "data/upgrades" / name).mkdir(exist_ok=True)
+    before = {run: [*run.iterdir()] for run in runs(app)}
+    app.run("./upgrade.sh")
+    (made,) = {*runs(app)} - before.keys()
+    assert (made / "requirements-after.txt").exists()
+    assert {run: [*run.iterdir()] for run in before} == before
 
 
-def test_pins_hold(app, index):
+def test_pins_hold(served, index):
     """What requirements.txt keeps below a version stays there, and pip stays."""
     wheel(index, "setuptools", "99")
-    ask_for(app, "trinket", *app.wanted)
-    before = packages(app)
-    app.run("./upgrade.sh")
-    assert packages(app) == before
+    install_trinket(served)
+    wheel(index, "trinket", "2")
+    ask_for(served, "trinket", *served.wanted)
+    before = packages(served)
+    done = served.run("./upgrade.sh", "--verbose", check=False)
+    assert done.returncode == 0, done.stdout
+    assert packages(served) == before.replace("trinket==1", "trinket==2")
 
 
-def test_two_never_run_at_once(app, index):
-    step = app.dir / "lib/setup_database.py"
-    good = step.read_text()
-    step.write_text("import time\ntime.sleep(5)\n")
-    first = subprocess.Popen(["./upgrade.sh", "--quiet"], cwd=app.dir)
-    time.sleep(1)
-    second = app.run("./upgrade.sh", check=False)
-    assert first.wait() == 0
-    step.write_text(good)
-    assert second.returncode == 1
-    assert second.stdout.strip() == "upgrade.sh: another update, upgrade or backup is running"
+def test_two_never_run_at_once(app, trinket):
+    """Nor beside an update or a backup, which hold the same lock."""
+    lock, before = os.open(app.dir, os.O_RDONLY), runs(app)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    done = app.run("./upgrade.sh", check=False)
+    os.close(lock)
+    assert done.returncode == 1
+    assert done.stdout.strip() == "upgrade.sh: another update, upgrade or backup is running"
+    assert runs(app) == before
 
 
 @pytest.fixture
