@@ -135,10 +135,9 @@ def tables(session):
 
 @nox.session
 def pictures(session):
-    """Take the pictures of the docs: pages of the real app in a real browser, and a session in a terminal."""
+    """Take the pictures of the docs, from the real app in a real browser."""
     session.install(*TESTS)
-    files = ("tests/real/pictures.py", "tests/real/test_terminal_session.py")
-    session.run("pytest", *files, env={"UPDATE_DOCS": "1"})
+    session.run("pytest", "tests/real/pictures.py")
 
 
 @nox.session

@@ -1,6 +1,7 @@
 """Fixtures that every test shares: the template as a tagged release, and how to render it."""
 
 import os
+import shutil
 from pathlib import Path
 
 import copier
@@ -8,7 +9,8 @@ import jinja2
 import plumbum
 import pytest
 import yaml
-from support import questions, release_work_tree
+from freeze import set_address, thaw_app, thaw_template
+from support import NEXT, NOW, PARTS, copy_work_tree, git, questions, release, release_work_tree
 
 pytest_plugins = ["real.proofs"]
 
@@ -80,3 +82,66 @@ def render(template):
         return Path(folder)
 
     return render
+
+
+@pytest.fixture(scope="session")
+def template_repo(tmp_path_factory):
+    """A git repository with all releases of the template: the frozen ones, and the work tree as the newest, `NOW`."""
+    repo = tmp_path_factory.mktemp("releases") / "template"
+    thaw_template(repo)
+    git("rm", "--quiet", "-r", *PARTS, cwd=repo)
+    copy_work_tree(repo, *PARTS)
+    release(repo, NOW)
+    git("gc", "--quiet", cwd=repo)  # Copier clones it five times for an update, which is faster packed
+    return repo
+
+
+@pytest.fixture(scope="session")
+def next_version(template_repo, tmp_path_factory):
+    """A function that invents one release more: next_version(change) returns a new repository, which begins with all
+    releases of `after`, by default `template_repo`; then change(repository) edits the template, which becomes `tag`.
+    """
+    made = {}
+
+    def next_version(change, tag=NEXT, after=template_repo):
+        if (change, tag, after) not in made:
+            repo = tmp_path_factory.mktemp("next") / "template"
+            git("clone", "--quiet", after, repo, cwd=after)
+            change(repo)
+            release(repo, tag)
+            made[change, tag, after] = repo
+        return made[change, tag, after]
+
+    return next_version
+
+
+@pytest.fixture(scope="session")
+def thawed(tmp_path_factory):
+    """A function that gives the one copy of a frozen app dir in this session, which no test may change."""
+    made = {}
+
+    def thawed(version, number):
+        if (version, number) not in made:
+            made[version, number] = tmp_path_factory.mktemp("thawed") / "app"
+            thaw_app(version, number, made[version, number])
+        return made[version, number]
+
+    return thawed
+
+
+@pytest.fixture
+def frozen(thawed, template_repo, tmp_path):
+    """A function that gives an app dir as Copier rendered it when the version was new, committed by its operator:
+    frozen(version, number of the set of answers, repository of the template to which it belongs).
+    """
+
+    def frozen(version, number=0, repo=template_repo, folder=tmp_path / "poser"):
+        app = folder / "app"
+        shutil.copytree(thawed(version, number), app)
+        set_address(app, repo)
+        git("init", "--quiet", cwd=app)
+        git("add", "--all", cwd=app)
+        git("commit", "--quiet", "--message", "State", cwd=app)
+        return app
+
+    return frozen

@@ -16,10 +16,9 @@ import tempfile
 from pathlib import Path
 
 import yaml
-from support import ANSWERS, ROOT, git
+from support import ANSWERS, PARTS, ROOT, git
 
 BUNDLES = ROOT / "tests/versions"
-PARTS = ("copier.yml", "includes", "template")
 ADDRESS = "gh:org/appdir-template"  # of the template, as a frozen app dir has it in its answers file
 ANSWERS_FILE = ".copier-answers.yml"
 # the same version and answers give the same commits, whoever freezes them
@@ -36,6 +35,11 @@ def versions():
     """Return the frozen versions, oldest first, such as `0.9.0`."""
     names = (path.stem for path in BUNDLES.glob("*.bundle"))
     return sorted(names, key=lambda name: [int(number) for number in name.split(".")])
+
+
+def all_app_dirs():
+    """Return the frozen app dirs, as (version, number of the set of answers)."""
+    return [(version, number) for version in versions() for number in numbers(version)]
 
 
 def numbers(version):

@@ -10,6 +10,10 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
+# what Copier needs of the template
+PARTS = ("copier.yml", "includes", "template")
+# the work tree as a release, and the release after it that a test invents: both newer than all that are frozen
+NOW, NEXT = "v100.0.0", "v101.0.0"
 # sets of answers that together use every part and every choice, and answer each question otherwise than by its default
 ANSWERS = [
     {},
@@ -47,12 +51,20 @@ ANSWERS = [
 ]
 
 
-def questions():
-    """Return the questions of copier.yml that can be answered: a dict of their settings by name."""
-    entries = yaml.safe_load((ROOT / "copier.yml").read_text())
+def questions(template=ROOT):
+    """Return the questions of a template's copier.yml that can be answered: a dict of their settings by name."""
+    entries = yaml.safe_load((template / "copier.yml").read_text())
     return {
         name: entry for name, entry in entries.items() if not name.startswith("_") and entry.get("when") is not False
     }
+
+
+def choices_of(entry):
+    """Return the values that can be chosen for a question of copier.yml, whether they have labels or not."""
+    choices = entry.get("choices", [])
+    if isinstance(choices, dict):
+        return list(choices.values())
+    return [choice[1] if isinstance(choice, list) else choice for choice in choices]
 
 
 def framework_of(entry):
@@ -68,15 +80,20 @@ def git(*args, cwd):
 
 
 def release_work_tree(repo):
-    """Make a git repository with the project as the work tree has it now, uncommitted files included, tagged v1.0.0."""
-    listed = git("ls-files", "--cached", "--others", "--exclude-standard", "-z", cwd=ROOT)
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (repo / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, repo / name)
+    """Make a git repository with the project as the work tree has it now, tagged v1.0.0."""
+    copy_work_tree(repo)
     git("init", "--quiet", cwd=repo)
     release(repo, "v1.0.0")
     return repo
+
+
+def copy_work_tree(folder, *names):
+    """Copy the project, or some files and folders of it, as the work tree has them now, uncommitted files included."""
+    listed = git("ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", *names, cwd=ROOT)
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
 
 
 def release(repo, tag):

@@ -1,113 +1,104 @@
-"""Earlier versions of the template, made from the work tree, and app dirs of them, for tests of `copier update`.
+"""What a new version may do to the template: the changes of an invented next release, made in the work tree's."""
 
-A clean clone has no tags, and must not need any.  Each version is the work tree with some
-changes taken back, of the kinds that real releases make: a question, a folder or a file that
-came, went or got another name, and lines that changed in config, scripts and README.
-"""
-
-import os
+import re
 import shutil
 
-import copier
-from support import files, git, release
-
-NOW = "v1.0.0"
-MARKER = b"\n<<<<<<< before updating\n"
-
-
-def replace(repo, name, old, new):
-    """Replace text in a file of the template; ValueError if it is not there."""
-    path = repo / name
-    text = path.read_text()
-    if old not in text:
-        raise ValueError(f"{name} does not hold {old!r}")
-    path.write_text(text.replace(old, new))
-
-
-def add_placeholder(repo, folder):
-    """Add a folder of the app dir, with a placeholder in it."""
-    (repo / "template" / folder).mkdir(parents=True)
-    (repo / "template" / folder / ".gitkeep").touch()
+# the files of a new version whose names or places changed, by their names of before; None for a file that went
+TEMPLATE_FILES = {
+    "quiet.conf": "hushed.conf",
+    "cron.conf": "config/cron.conf",
+    "services.sh": None,
+}
+YOURS = {
+    "luigitasks/__init__.py": None,
+    "luigitasks/overnight_main.py": "luigitasks/night_main.py",
+    "luigitasks/overnight_weekly.py": "luigitasks/night_weekly.py",
+    "poser/poser/handlers.py": "poser/poser/handling.py",
+    "poser/poser/exports.py": "poser/poser/shops/exports.py",
+    "poser/poser/web/views/instacart.py": None,
+}
+# and those split in two: the name that stays, and that of the new file
+SPLIT = {"README.md": "FOLDERS.md", "poser/poser/web/menus.py": "poser/poser/web/more_menus.py"}
+CHANGELOG = "The question `mail_to` is now `operator_mail`."
 
 
-def third(repo):
-    """v0.3.0: other lines in config and README."""
-    replace(repo, "template/cron.conf.jinja", "level = WARNING", "level = ERROR")
-    replace(repo, "template/README.md.jinja", "## Folders", "## All folders")
+def source(repo, name):
+    """Return the file of a template from which a file of the app dir is rendered."""
+    name = name.replace("overnight_main.py", "{% yield name from overnight %}overnight_{{ name }}.py{% endyield %}")
+    [path] = [path for path in (repo / "template" / name, repo / "template" / f"{name}.jinja") if path.exists()]
+    return path
 
 
-def second(repo):
-    """v0.2.0: also without the file silent.conf and a folder, with a folder under its old name, and other scripts."""
-    third(repo)
-    (repo / "template/silent.conf.jinja").unlink()
-    shutil.rmtree(repo / "template/data/templates")
-    add_placeholder(repo, "data/mail-templates")
-    replace(repo, "template/setup.sh.jinja", "umask 027", "umask 077")
+def rename(repo, name, new):
+    """Give a file of the app dir another name or place."""
+    old = source(repo, name)
+    new = old.with_name(old.name.replace("overnight_", "night_", 1)) if "%" in old.name else repo / "template" / new
+    new = new.with_name(new.name.removesuffix(".jinja") + old.suffix) if old.suffix == ".jinja" else new
+    new.parent.mkdir(parents=True, exist_ok=True)
+    old.rename(new)
 
 
-def first(repo):
-    """v0.1.0: also without the question luigi_port, with a question, folder and file that went, other web config."""
-    second(repo)
+def split(repo, name, new):
+    """Move the last part of a file of the app dir, which begins with a heading or a comment, into a new file."""
+    old = source(repo, name)
+    first, last = re.fullmatch(r"(.+\n)((?:## |def |class ).*)", old.read_text(), re.DOTALL).groups()
+    old.write_text(first)
+    target = repo / "template" / new
+    target.with_name(target.name + old.suffix if old.suffix == ".jinja" else target.name).write_text(last)
+
+
+def add_line_to_all(repo):
+    """Add a line to each file of the template's with a comment at its head."""
+    for path in sorted((repo / "template").rglob("*")):
+        text = path.read_text() if path.is_file() else ""
+        if found := re.match(r"(#!.*\n)?# Template\..*\n", text):
+            path.write_text(f"{found[0]}# New in the next version.\n{text[found.end() :]}")
+
+
+def rename_question(repo, name, new):
+    """Give a question another name everywhere, and nothing else: the answers of before are lost."""
+    for path in [repo / "copier.yml", *(repo / "includes").rglob("*"), *(repo / "template").rglob("*")]:
+        if path.is_file():
+            path.write_text(re.sub(rf"\b{name}\b", new, path.read_text()))
+
+
+def carry_over(repo, name, new):
+    """Let the new name of a question begin with the answer that the old one had, as a good release does."""
     text = (repo / "copier.yml").read_text()
-    start = text.index("luigi_port:")
-    gone = "\nimport_types:\n  type: yaml\n  help: Types of imports, as a list.\n  default: [products]\n"
-    (repo / "copier.yml").write_text(text[:start] + text[text.index("web_api:", start) :] + gone)
-    for path in [repo / "copier.yml", *repo.glob("template/**/*.jinja")]:
-        path.write_text(path.read_text().replace("{{ luigi_port }}", "8082").replace(", luigi_port]", "]"))
-    add_placeholder(repo, "data/imports")
-    (repo / "template/noisy.conf").write_text("# Template. As cron.conf, but it tells all.\n\n[noisy]\nlevel = DEBUG\n")
-    replace(repo, "template/web.conf.jinja", "pyramid.default_locale_name = en", "pyramid.default_locale_name = de")
+    found = re.search(rf'(?ms)^{new}:\n.*?^  default: "?(.*?)"?$', text)
+    default = f'"{{% if {name} is defined %}}{{{{ {name} }}}}{{% else %}}{found[1]}{{% endif %}}"'
+    start = found[0].rindex("  default: ")
+    (repo / "copier.yml").write_text(text.replace(found[0], f"{found[0][:start]}  default: {default}"))
 
 
-VERSIONS = {"v0.1.0": first, "v0.2.0": second, "v0.3.0": third, NOW: None}
+def lose_an_answer(repo):
+    """Rename a question, and forget that app dirs have an answer to it."""
+    rename_question(repo, "mail_to", "operator_mail")
 
 
-def make_history(source, repo):
-    """Make a git repository with each version as a tagged commit; the newest renders as `source` does."""
-    git("init", "--quiet", repo, cwd=source)
-    for tag, change in VERSIONS.items():
-        for path in repo.iterdir():
-            if path.name != ".git":
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-        shutil.copy2(source / "copier.yml", repo)
-        for folder in ("includes", "template"):
-            shutil.copytree(source / folder, repo / folder)
-        if change:
-            change(repo)
-        release(repo, tag)
-    git("gc", "--quiet", cwd=repo)  # Copier clones it five times for an update, which is faster packed
-    return repo
+def change_all(repo):
+    """Change the template in every way in which a release may: questions, lines, files, folders and their names."""
+    lose_an_answer(repo)
+    carry_over(repo, "mail_to", "operator_mail")
+    text = (repo / "copier.yml").read_text()
+    (repo / "copier.yml").write_text(text + "\nshop_number:\n  type: int\n  help: Number of the shop.\n  default: 7\n")
+    add_line_to_all(repo)
+    for name, new in {**TEMPLATE_FILES, **YOURS}.items():
+        if name == "luigitasks/overnight_weekly.py":
+            continue  # rendered from the same file as overnight_main.py
+        rename(repo, name, new) if new else source(repo, name).unlink()
+    for name, new in SPLIT.items():
+        split(repo, name, new)
+    (repo / "template/shop.conf.jinja").write_text("# Template. New.\n[shop]\nnumber = {{ shop_number }}\n")
+    (repo / "template/shop.sh").write_text("#!/bin/sh\n# Template. New.\nset -eu\n")
+    (repo / "template/shop.sh").chmod(0o755)
+    for folder in ("data/shops", "data/mail-templates"):
+        (repo / "template" / folder).mkdir()
+        (repo / "template" / folder / ".gitkeep").touch()
+    shutil.rmtree(repo / "template/data/templates")
 
 
-def commit(app):
-    """Commit all that git does not ignore."""
-    git("add", "--all", cwd=app)
-    git("commit", "--quiet", "--allow-empty", "--message", "State", cwd=app)
-
-
-def write_data(app):
-    """Write a file next to each placeholder, with a name that is not UTF-8, secrets, and what Luigi leaves."""
-    paths = [path.with_name(os.fsdecode(b"made by th\xe9 app")) for path in app.rglob(".gitkeep")]
-    paths += [app / "secrets.conf", app / "luigi/2026/01/31/task", app / "data/poser.sqlite"]
-    for number, path in enumerate(paths):
-        if (app / "luigi").exists() or "luigi" not in path.parts:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(b"\x00\xff%d" % number)
-    (app / "secrets.conf").chmod(0o600)
-    written = {str(path.relative_to(app)) for path in paths}
-    return {name: found for name, found in files(app).items() if name in written}
-
-
-def update(app, version=NOW, **answers):
-    """Update an app dir as Copier's API does it, never with `unsafe`."""
-    copier.run_update(str(app), data=answers, defaults=True, overwrite=True, quiet=True, vcs_ref=version)
-
-
-def without(found, *others):
-    """Return those files that are not in one of the others."""
-    return {name: value for name, value in found.items() if not any(name in other for other in others)}
-
-
-def conflicted(app):
-    """Return the names of the files that hold conflict markers."""
-    return [name for name, (_, data) in files(app).items() if MARKER in b"\n" + data]
+def add_last_line(repo):
+    """Change one file and nothing else: a line more at the end of web.conf."""
+    path = source(repo, "web.conf")
+    path.write_text(path.read_text() + "# last in the next version\n")
