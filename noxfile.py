@@ -135,9 +135,10 @@ def tables(session):
 
 @nox.session
 def pictures(session):
-    """Take the pictures of the docs, from the real app in a real browser."""
+    """Take the pictures of the docs: pages of the real app in a real browser, and a session in a terminal."""
     session.install(*TESTS)
-    session.run("pytest", "tests/real/pictures.py")
+    files = ("tests/real/pictures.py", "tests/real/test_terminal_session.py")
+    session.run("pytest", *files, env={"UPDATE_DOCS": "1"})
 
 
 @nox.session
