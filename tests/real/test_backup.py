@@ -82,10 +82,10 @@ def test_first_backup_is_made_when_told(app):
     done = app.run("./backup.sh", check=False)
     assert done.returncode == 1
     assert done.stdout.endswith("look whether its disk is mounted)\n")
-    assert "make it, once, with: ./backup.sh --init" in done.stdout
+    assert "create it, once, with: ./backup.sh --init" in done.stdout
     assert not repository(app).exists()
     assert re.fullmatch(
-        r"backup     done: \d+ files, .* as \w+ in ../../backups/poser\n", app.run("./backup.sh", "--init").stdout
+        r"backup +done: \d+ files, .* as \w+ in ../../backups/poser\n", app.run("./backup.sh", "--init").stdout
     )
     assert app.run("./backup.sh", "--init", "--quiet").stdout == ""
     assert len(snapshots(app)) == 2
