@@ -63,7 +63,8 @@ def own_files(app):
 def edited_code(app):
     """Lines more in scripts, in the README and in each file of the operator's own code; a config made executable."""
     names = ["setup.sh", "services.sh", "README.md"]
-    names += [path.relative_to(app).as_posix() for top in ("luigitasks", "poser") for path in (app / top).rglob("*.py")]
+    names += [path.relative_to(app).as_posix() for path in app.rglob("*") if path.suffix in (".py", ".txt")]
+    names = [name for name in names if name in names[:3] or is_yours(name)]
     for name in names:
         (app / name).write_text((app / name).read_text() + f"# mine in {name}\n")
     (app / "quiet.conf").chmod(0o755)
@@ -129,14 +130,22 @@ def check_answers(app, expected):
 
 
 def differing(found, wanted):
-    """Return the names of the files of which two app dirs have different ones, with what each has."""
+    """Return the names of the files that differ, each with the modes and the lines that are not the same in both."""
     names = [name for name in found | wanted if found.get(name) != wanted.get(name)]
-    return {name: (found.get(name), wanted.get(name)) for name in names}
+    return {
+        name: [difference(found.get(name), wanted.get(name)), difference(wanted.get(name), found.get(name))]
+        for name in names
+    }
+
+
+def difference(this, other):
+    """Return the mode of a file and its lines that another one lacks, or None for no file."""
+    return this and (oct(this[0]), [line for line in this[1].splitlines() if not other or line not in other[1]][:20])
 
 
 def is_yours(name):
     """Return whether a file of an app dir is the operator's own: it is written once, and never changed."""
-    return name.startswith(("luigitasks/", "poser/"))
+    return name.startswith(("luigitasks/", "poser/")) or name == "local-requirements.txt"
 
 
 def without(found, *others):
