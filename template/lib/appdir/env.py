@@ -21,6 +21,7 @@ def keep():
     """Copy the packages, unless that was done: real copies, since some software changes files in place."""
     if BEFORE.exists():
         return
+    remove(FAILED)
     remove(NEW)
     NEW.mkdir()
     for part in PARTS:
