@@ -1,6 +1,7 @@
 """Makes the Python of template/lib importable; its one rendered module has the default answers."""
 
 import importlib.util
+import inspect
 import shutil
 import sys
 import tempfile
@@ -35,10 +36,20 @@ def app_dir(tmp_path, monkeypatch):
     core = importlib.import_module("appdir.core")
     here, env, folder = core.APPDIR, core.ENV, tmp_path / "env/app"
     folder.mkdir(parents=True)
+
+    def moved(value):
+        if not isinstance(value, Path) or value == core.LIB or not value.is_relative_to(env):
+            return value
+        if value.is_relative_to(here):
+            return folder / value.relative_to(here)
+        return folder.parent / value.relative_to(env)
+
     for module in [module for name, module in sys.modules.items() if name.startswith("appdir.")]:
         for name, value in list(vars(module).items()):
-            if isinstance(value, Path) and name != "LIB" and value.is_relative_to(here):
-                monkeypatch.setattr(module, name, folder / value.relative_to(here))
-            elif isinstance(value, Path) and name != "LIB" and value.is_relative_to(env):
-                monkeypatch.setattr(module, name, folder.parent / value.relative_to(env))
+            if name != "LIB" and moved(value) is not value:
+                monkeypatch.setattr(module, name, moved(value))
+            elif inspect.isfunction(value) and value.__module__ == module.__name__:
+                monkeypatch.setattr(value, "__defaults__", tuple(map(moved, value.__defaults__ or ())))
+                named = {key: moved(default) for key, default in (value.__kwdefaults__ or {}).items()}
+                monkeypatch.setattr(value, "__kwdefaults__", named)
     return folder

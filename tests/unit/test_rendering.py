@@ -55,13 +55,17 @@ def test_tree_without_what_is_yours(repository):
     assert git("ls-tree", "-r", "--name-only", merged, cwd=repository).split() == [rendering.ANSWERS, "web.conf"]
 
 
-def test_recorded_rendering_is_found_by_its_answers(repository):
-    first = tree(repository)
-    once = rendering.record(first)
-    assert rendering.record(first) == once
+def test_rendering_that_is_kept_is_found_by_its_answers(repository):
+    first = rendering.commit_of(tree(repository), ["data", "log"])
+    rendering.keep(first)
+    second = rendering.commit_of(rendering.edited(tree(repository), drop=["web.conf"]), [])
+    rendering.keep(second)
+    rendering.keep(first)
+    assert git("rev-parse", rendering.ref_name(), f"{second}^", cwd=repository).split() == [second, first]
     (repository / "web.conf").write_text("mine")
     commit(repository)
-    assert rendering.base(tree(repository)) == first
+    assert rendering.base(tree(repository)) == second
+    assert rendering.folders_of(first) == ["data", "log"]
     assert rendering.version_of(first) == "v1.0.0"
 
 
@@ -71,4 +75,5 @@ def test_starters_are_only_those_that_are_new(repository):
     (repository / "luigitasks/overnight_main.py").write_text("changed")
     (repository / "more.conf").write_text("new")
     commit(repository)
-    assert list(rendering.new_starters(old, tree(repository))) == ["luigitasks/overnight_more.py"]
+    found = rendering.new_starters(old, tree(repository))
+    assert [line.partition("\t")[2] for line in found] == ["luigitasks/overnight_more.py"]
