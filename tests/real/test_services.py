@@ -1,5 +1,7 @@
 """The servers of the app by supervisor and by systemd: up, restarted, closed to others, no more than they need."""
 
+import contextlib
+import datetime
 import json
 import os
 import re
@@ -7,16 +9,21 @@ import shutil
 import signal
 import stat
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 from real.apps import ADMIN, KINDS, free_port, listens, make_app, running, until
+from real.backups import snapshots
+from real.clock import DAY
 from real.systemd import booted
 from real.users import DEVELOPER, PYTHON, SERVICE_USER, by, open_folder
 from real.web import Web
+from render.test_servers_and_jobs import job_times
 from support import require
 
 SERVERS = {"web", "luigid", "datasync", "filemon"}
+NIGHT = {"problem-reports", "products-to-csv", "products-to-instacart"}
 RESTART = {"luigid": "/luigi/restart-scheduler", "datasync": "/datasync/restart"}
 
 
@@ -58,9 +65,11 @@ def ctl(app, *args, check=True):
     return app.run(*command, check=check).stdout
 
 
-def processes(app):
+def processes(app, config="supervisor.conf"):
     """Return the process id of each server that supervisor calls RUNNING."""
-    found = re.findall(r"^poser:poser-(\w+) +RUNNING +pid (\d+)", ctl(app, "status", check=False), re.MULTILINE)
+    command = [app.env / "bin/supervisorctl", "-c", config, "status"]
+    shown = app.run(*([] if config != "supervisor.conf" else by(SERVICE_USER)), *command, check=False).stdout
+    found = re.findall(r"^poser:poser-(\w+) +RUNNING +pid (\d+)", shown, re.MULTILINE)
     return {name: int(pid) for name, pid in found}
 
 
@@ -75,7 +84,31 @@ def logged_in(app):
 def check(app, *command):
     """Run check.sh as the service user, and return {check: (status, text)}."""
     done = app.run(*(command or by(SERVICE_USER)), "./check.sh", "--json", check=False)
-    return {line["check"]: (line["status"], line["text"]) for line in json.loads(done.stdout)}
+    return {name: (found["status"], found["text"]) for name, found in json.loads(done.stdout)["checks"].items()}
+
+
+@contextlib.contextmanager
+def done_for_real(app, job):
+    """Check that a nightly job does its work while the `with` lasts: it leaves what nothing else leaves."""
+    yesterday = datetime.date.today() - datetime.timedelta(days=1)
+    night = app.dir / f"luigi/{yesterday:%Y/%m/%d}"
+    shutil.rmtree(night, ignore_errors=True)
+    expired = app.dir / "sessions/data/0/00/expired.cache"
+    expired.parent.mkdir(parents=True, exist_ok=True)
+    expired.touch()
+    for path in (expired, expired.parent, expired.parent.parent):
+        shutil.chown(path, SERVICE_USER)
+    os.utime(expired, (0, time.time() - 31 * DAY))
+    backups = snapshots(app)
+    yield
+    if job.startswith("overnight"):
+        assert {path.name for path in night.iterdir()} == NIGHT
+    elif job == "backup":
+        assert len(snapshots(app)) == len(backups) + 1
+        assert " done: " in (app.dir / "log/last-backup").read_text()
+    else:
+        assert job == "cleanup"
+        assert not expired.exists()
 
 
 class TestOwnSupervisor:
@@ -127,7 +160,7 @@ class TestOwnSupervisor:
 def test_service_user_cannot_change_packages(supervised):
     done = supervised.run(*by(SERVICE_USER), "./upgrade.sh", check=False)
     assert (done.returncode, done.stdout.count("\n")) == (1, 1)
-    assert f"{SERVICE_USER} may not change the env; run {supervised.dir}/upgrade.sh as its owner" in done.stdout
+    assert f"{SERVICE_USER} may not change the env; run {supervised.dir}/upgrade.sh as root\n" in done.stdout
 
 
 def test_programs_of_the_systems_supervisor(shop, tmp_path):
@@ -147,11 +180,8 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 files = {shop.dir}/programs.conf
 """)
     with supervisord(shop, config, "root"):
-        shown = shop.run("../bin/supervisorctl", "-c", config, "status", check=False).stdout
-        pids = re.findall(r"poser-\w+ +(?:RUNNING|STARTING).*?(?:pid (\d+))?", shown)
-        assert len(pids) == len(SERVERS), shown
-        pid = shop.run("../bin/supervisorctl", "-c", config, "pid", "poser:poser-web").stdout.strip()
-        assert Path(f"/proc/{pid}").owner() == SERVICE_USER
+        pids = until(lambda: (found := processes(shop, config)).keys() == SERVERS and found)
+        assert {Path(f"/proc/{pid}").owner() for pid in pids.values()} == {SERVICE_USER}
         logged_in(shop)
         assert check(shop)["services"][0] == "ok"
     assert "closed" in check(shop)["services"][1]
@@ -166,10 +196,18 @@ def test_cron_and_own_supervisor(shop):
         lines = run("cat", "/etc/cron.d/poser").stdout.splitlines()[1:]
         jobs = [line.split(maxsplit=6)[5:] for line in lines if not line.startswith("@")]
         assert {user for user, _ in jobs} == {SERVICE_USER}
-        assert f"@reboot {SERVICE_USER} {shop.env}/bin/supervisord -c {shop.dir}/supervisor.conf" in lines
+        assert [re.search(r"(\w+)\.sh", command)[1] for _, command in jobs] == ["overnight", "backup", "cleanup"]
+        (at_boot,) = (line.removeprefix(f"@reboot {SERVICE_USER} ") for line in lines if line.startswith("@"))
+        assert run("stat", "-c", "%U %a", "/etc/cron.d/poser").stdout == "root 644\n"  # else cron refuses it
+        as_cron = by(SERVICE_USER, "env", "-i", "PATH=/usr/bin:/bin", "sh", "-c")
         for _, command in jobs:
-            done = run(*by(SERVICE_USER, "env", "-i", "PATH=/usr/bin:/bin", "sh", "-c", command))
+            with done_for_real(shop, re.search(r"(\w+)\.sh", command)[1]):
+                done = run(*as_cron, command)
             assert (done.stdout, done.stderr) == ("", ""), command
+        ctl(shop, "shutdown")
+        until(lambda: not listens(shop.port))
+        run(*as_cron, at_boot)
+        until(lambda: listens(shop.port) and listens(shop.luigi_port))
         logged_in(shop)
         run(shop.dir / "services.sh", "remove")
         until(lambda: not listens(shop.port))
@@ -236,9 +274,9 @@ class TestSystemd:
     def test_servers_are_up(self, units, run):
         logged_in(units)
         shown = run(units.dir / "check.sh", "--json", check=False).stdout
-        found = {line["check"]: line for line in json.loads(shown)}
-        assert found["services"]["status"] == "ok", found
-        assert set(re.findall(r"poser-(\w+)\.service", found["services"]["text"])) >= SERVERS
+        found = json.loads(shown)["checks"]["services"]
+        assert found["status"] == "ok", found
+        assert set(re.findall(r"poser-(\w+)\.service", found["text"])) >= SERVERS
 
     def test_only_what_the_app_writes_is_writable(self, units, pid):
         """Seen from within the web app's own view of the files, as its user, and as root."""
@@ -253,12 +291,15 @@ class TestSystemd:
 
     @pytest.mark.parametrize("job", ["overnight-main", "backup", "cleanup"])
     def test_job(self, units, run, job):
-        done = run("systemctl", "start", f"poser-{job}.service", check=False)
+        """Each does its work, and its timer is set for the next night."""
+        with done_for_real(units, job):
+            done = run("systemctl", "start", f"poser-{job}.service", check=False)
         assert not done.returncode, run("systemctl", "status", "--no-pager", f"poser-{job}", check=False).stdout
         assert run("systemctl", "is-failed", f"poser-{job}.service", check=False).stdout.strip() == "inactive"
-        assert f"poser-{job}.timer" in run("systemctl", "list-timers", "--no-pager").stdout
-        if job == "overnight-main":
-            assert len(list(units.dir.glob("luigi/[0-9]*/*/*/*"))) >= 3
+        show = ("systemctl", "show", "--value", "--property")
+        assert run(*show, "Unit", f"poser-{job}.timer").stdout.strip() == f"poser-{job}.service"
+        next_time = run(*show, "NextElapseUSecRealtime", f"poser-{job}.timer").stdout
+        assert f" {job_times()[job.removesuffix('-main') + '.sh']}:00 " in next_time
 
     def test_killed_web_app_comes_back(self, units, pid):
         killed = pid("web")
@@ -293,7 +334,7 @@ class TestSystemd:
         run("sh", "-c", "echo mine > /etc/systemd/system/poser-web.service")
         done = run(units.dir / "services.sh", "install", check=False)
         assert done.returncode == 1
-        assert "poser-web.service is not of this app dir" in done.stderr
+        assert "poser-web.service does not come from this app dir" in done.stderr
         assert run("cat", "/etc/systemd/system/poser-web.service").stdout == "mine\n"
 
 
