@@ -14,6 +14,7 @@ OPTIONS = {
     "--preview": "show what would be done, and change nothing",
     "--check": "only check permissions, and change nothing",
     "--ask-database": "ask for the database URL, without showing it",
+    "--keep-database": "leave the database alone: no migration, no first admin",
     "--data NAME=VALUE": "change an answer, such as luigi=false; you may repeat it",
     "--vcs-ref REF": "use this version of the template, not the newest",
     "--template ADDRESS": "the template has moved to this address",
@@ -41,7 +42,7 @@ ARGUMENTS = {
 COMMANDS = {
     "setup": (
         "setup",
-        "--ask-database|--check|--preview|--quiet|--json",
+        "--ask-database|--keep-database|--check|--preview|--quiet|--json",
         "Makes the app dir ready to run. Run it as often as you like: it does only what is missing.",
         "ADMIN_PASSWORD=secret ./setup.sh",
         "The database is the one of the environment variable DATABASE_URL, or else SQLite in data/. The first admin is "
@@ -116,6 +117,7 @@ COMMANDS = {
         "",
     ),
     "permissions": ("permissions", "", "Corrects owners and modes.", "", ""),
+    "packages": ("packages", "--preview|--quiet", "Installs what is missing.", "", ""),
     "secrets": ("secretsconf", "--quiet", "Completes secrets.conf.", "", ""),
     "database": ("database", "--quiet", "Brings the database to the newest version.", "", ""),
     "check-app": ("check_config", "[PATH]", "Loads every config and builds the web apps.", "", ""),

@@ -138,3 +138,8 @@ def go_back_to(frozen, work):
     if unwanted := sorted(name for name in extra if name.lower() not in wanted):
         run(*PIP, "uninstall", "--quiet", "--yes", *unwanted)
     importlib.invalidate_caches()
+
+
+def main(_):
+    """Install what is missing, as a command of its own: an adoption does so before anything comes in."""
+    install_missing()

@@ -29,7 +29,7 @@ def main(options):
 
 
 def run(options):
-    """Run all steps; `options` may have ask_database."""
+    """Run all steps; `options` may have ask_database and keep_database."""
     permissions.correct()
     packages.install_missing()
     first = not secretsconf.SECRETS.exists()
@@ -37,7 +37,8 @@ def run(options):
     if OFFLINE_ASSETS:
         users.run_as_owner("data", assets.complete)
     password = os.environ.get("ADMIN_PASSWORD") or (first and not report.preview and ask_password()) or None
-    users.run_as_owner("log", prepare_app, password)
+    if not options.keep_database:
+        users.run_as_owner("log", prepare_app, password)
     if BACKUPS:
         make_restic_password()
     commit()
