@@ -28,12 +28,12 @@ class Rule(NamedTuple):
 
 
 RULES = {
-    "written": Rule(("data", "log", "luigi", "sessions", "work"), True, 0o770),
+    "written": Rule(("cache", "data", "log", "luigi", "sessions", "work"), True, 0o770),
     "secrets": Rule(("secrets.conf", "restic.env"), False, 0o640),
     "code": Rule((), False, 0o750),
 }
 BELOW = RULES["written"]._replace(mode=0o777)  # the folder above is closed, so the mode is the app's own matter
-APART = {*RULES["written"].paths, ".update", ".git", "__pycache__"}
+APART = {*RULES["written"].paths, ".update", ".adopt", ".git", "__pycache__"}
 CONFIG_INSIDE = ("luigi/luigi.cfg", "luigi/logging.conf")
 SHARED = ("data", "log", "luigi", "luigi/log", "data/upgrades")  # root's hand leaves files in these
 
