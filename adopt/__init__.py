@@ -1,0 +1,1 @@
+"""Adoption: an existing app dir comes under the template, and its values, secrets, database and data stay."""
