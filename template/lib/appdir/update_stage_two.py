@@ -84,7 +84,7 @@ class Update:
         """Return the tree of what is laid out, with what was fixed by hand in it."""
         alone = {"cwd": self.app, "env": work_tree(self.app, self.work / "index")}
         left_out = [*self.plan["linked"], "secrets.conf", "log"]
-        (self.work / "exclude").write_text("".join(f"/{path}\n" for path in left_out))
+        (self.work / "exclude").write_bytes(os.fsencode("".join(f"/{path}\n" for path in left_out)))
         git("read-tree", self.plan["tree"], **alone)
         git("-c", f"core.excludesFile={self.work / 'exclude'}", "add", "--all", ".", **alone)
         return git("write-tree", **alone).strip()
