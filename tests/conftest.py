@@ -9,6 +9,7 @@ import jinja2
 import plumbum
 import pytest
 import yaml
+from copier._main import Worker
 from freeze import set_address, thaw_app, thaw_template
 from support import NEXT, NOW, PARTS, copy_work_tree, git, questions, release, release_work_tree
 
@@ -43,8 +44,11 @@ def isolated(tmp_path_factory):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def fast_parsers():
-    """Let Jinja compile each text once in a session, and PyYAML parse in C: else they take half of Copier's time."""
+def fast_copier():
+    """Let Jinja compile each text once in a session, and PyYAML parse in C: else they take half of Copier's time.
+
+    And let Copier not ask git about each file it renders, whether the file system has modes: it has.
+    """
     compiled, compile_anew = {}, jinja2.Environment.compile
 
     def compile_once(self, source, name=None, filename=None, raw=False, defer_init=False):
@@ -58,6 +62,7 @@ def fast_parsers():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jinja2.Environment, "compile", compile_once)
         patch.setattr(yaml, "SafeLoader", yaml.CSafeLoader)
+        patch.setattr(Worker, "_sync_git_index_executable_bit", lambda *_: None, raising=False)
         yield
 
 
