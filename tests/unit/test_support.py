@@ -15,7 +15,7 @@ def test_interrupt_wants_something_to_interrupt(tmp_path):
 def test_interrupt_tells_what_the_command_said(tmp_path):
     script = "trap 'echo told >&2; exit' TERM; sleep 60 & touch ready; wait"
     said = interrupt(["sh", "-c", script], tmp_path, reached=(tmp_path / "ready").exists, by=signal.SIGTERM)
-    assert said == "told\n"
+    assert said.splitlines()[-1] == "told"  # the shell may have said more
 
 
 def test_what_is_missing_fails_in_ci_and_is_skipped_elsewhere(monkeypatch):
