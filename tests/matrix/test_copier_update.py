@@ -84,17 +84,17 @@ def test_uncommitted_edit_is_refused(app):
 
 def test_bad_answer_is_refused(app):
     before = files(app)
-    with pytest.raises((copier.errors.UserMessageError, ValueError), match=r"web_port.*: use a port from 1024"):
+    with pytest.raises((copier.errors.UserMessageError, ValueError), match=r"web_port.*: \w+ a port from 1024"):
         update(app, web_port="80")
     assert files(app) == before
 
 
 def test_answers_file_with_a_bad_answer_is_refused(app):
     answers = app / ANSWERS_FILE
-    answers.write_text(answers.read_text().replace("UTC", "Mars/Phobos"))
+    answers.write_text(answers.read_text().replace("UTC", "mars"))
     commit(app)
     before = files(app)
-    with pytest.raises((copier.errors.UserMessageError, ValueError), match=r"time_zone.*: use a name from"):
+    with pytest.raises((copier.errors.UserMessageError, ValueError), match=r"time_zone.*: \w+ a name from"):
         update(app)
     assert files(app) == before
 

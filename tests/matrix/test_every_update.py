@@ -3,7 +3,8 @@
 import subprocess
 
 import pytest
-from freeze import all_app_dirs, versions
+import yaml
+from freeze import ANSWERS_FILE, all_app_dirs, versions
 from matrix.edits import (
     KINDS,
     answers_of,
@@ -48,6 +49,11 @@ def can_merge(folder, *texts):
     return subprocess.run(merge, cwd=folder, stdout=subprocess.DEVNULL).returncode == 0
 
 
+def as_texts(answers):
+    """Return what an answers file says, all of it as text."""
+    return {name: str(answer) for name, answer in yaml.safe_load(answers).items()}
+
+
 @pytest.fixture
 def check(frozen, fresh, tmp_path):
     """A function that updates a frozen app dir with edits of some kinds, and checks what comes out."""
@@ -62,6 +68,8 @@ def check(frozen, fresh, tmp_path):
         update(app)
         after = files(app)
         check_answers(app, expected)
+        # a number that was text stays text in the answers file
+        assert as_texts(after.pop(ANSWERS_FILE)[1]) == as_texts(new.pop(ANSWERS_FILE)[1])
         # of Yours, Copier alone keeps what the new version has too
         kept = data | {name: found for name, found in before.items() if is_yours(name) and name in new}
         assert differing({name: after.get(name) for name in kept}, kept) == {}

@@ -7,6 +7,7 @@ from matrix.versions import CHANGELOG, carry_over, change_all, rename, rename_qu
 from support import NEXT, NOW, ROOT, files
 
 AFTER_NEXT = "v102.0.0"
+EDITED = ("web.conf", "rattail.conf")
 CHANGELOGS = [
     (ROOT / "CHANGELOG.md").read_text(),
     CHANGELOG,
@@ -30,8 +31,8 @@ def generations(template_repo, next_version):
 
 
 def edit(app, text):
-    """Add a line to a config and to a script."""
-    for name in ("web.conf", "setup.sh"):
+    """Add a line to configs."""
+    for name in EDITED:
         (app / name).write_text((app / name).read_text() + text)
 
 
@@ -48,7 +49,7 @@ def test_generations(frozen, fresh, generations, steps):
         assert not conflicted(app)
     after = files(app)
     assert differing({name: after.get(name) for name in data}, data) == {}
-    for name in ("web.conf", "setup.sh"):
+    for name in EDITED:
         assert not [text for text in texts if text.encode() not in after[name][1]], name
     assert "quietest.conf" in after
     assert not {"quiet.conf", "hushed.conf"} & after.keys()

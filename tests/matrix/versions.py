@@ -24,18 +24,22 @@ CHANGELOG = "The question `mail_to` is now `operator_mail`."
 
 def source(repo, name):
     """Return the file of a template from which a file of the app dir is rendered."""
-    name = name.replace("overnight_main.py", "{% yield name from overnight %}overnight_{{ name }}.py{% endyield %}")
-    [path] = [path for path in (repo / "template" / name, repo / "template" / f"{name}.jinja") if path.exists()]
+    if name.startswith("luigitasks/overnight_"):  # one file for all, with the loop over them in its name
+        [path] = (repo / "template/luigitasks").glob("*overnight_*.jinja")
+    else:
+        [path] = [path for path in (repo / "template" / name, repo / "template" / f"{name}.jinja") if path.exists()]
     return path
 
 
 def rename(repo, name, new):
     """Give a file of the app dir another name or place."""
     old = source(repo, name)
-    new = old.with_name(old.name.replace("overnight_", "night_", 1)) if "%" in old.name else repo / "template" / new
-    new = new.with_name(new.name.removesuffix(".jinja") + old.suffix) if old.suffix == ".jinja" else new
-    new.parent.mkdir(parents=True, exist_ok=True)
-    old.rename(new)
+    if name.startswith("luigitasks/overnight_"):
+        target = old.with_name(old.name.replace("overnight_", "night_", 1))
+    else:
+        target = repo / "template" / (new + ".jinja" * (old.suffix == ".jinja"))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    old.rename(target)
 
 
 def split(repo, name, new):
@@ -43,8 +47,7 @@ def split(repo, name, new):
     old = source(repo, name)
     first, last = re.fullmatch(r"(.+\n)((?:## |def |class ).*)", old.read_text(), re.DOTALL).groups()
     old.write_text(first)
-    target = repo / "template" / new
-    target.with_name(target.name + old.suffix if old.suffix == ".jinja" else target.name).write_text(last)
+    (repo / "template" / (new + ".jinja" * (old.suffix == ".jinja"))).write_text(last)
 
 
 def add_line_to_all(repo):
