@@ -10,10 +10,12 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import urllib.request
 
 from appdir import permissions, users
 from appdir.core import APPDIR, ENV, Stop, first_line, load_config, note, report, run
+from appdir.git import environment
 
 DISK_FREE = 0.05  # of the volume: below that, databases and logs stop soon
 
@@ -168,7 +170,10 @@ def template():
     command = shutil.which(os.environ.get("COPIER") or "copier")
     if not command:
         raise Unknown("the copier command is missing, so updates are not checked; name it in COPIER")
-    done = run(command, "check-update", "--output-format", "json", env=os.environ | {"GIT_TERMINAL_PROMPT": "0"})
+    try:
+        done = run(command, "check-update", "--output-format", "json", env=environment(), timeout=30)
+    except subprocess.TimeoutExpired:
+        raise Unknown("the address of the template does not answer") from None
     if done.returncode:
         raise Unknown(f"Copier could not look: {(done.stderr.strip().splitlines() or ['no reason'])[-1]}")
     found = json.loads(done.stdout)

@@ -11,14 +11,18 @@ OPTIONS += ["-c", "core.quotePath=false", "-c", "commit.gpgSign=false", "-c", "g
 IDENTITY = {"user.name": "appdir", "user.email": "appdir@localhost"}
 
 
+def environment():
+    """Return the environment without what a git hook sets, which would lead git elsewhere, and without prompts."""
+    kept = ("GIT_CONFIG", "GIT_AUTHOR", "GIT_COMMITTER", "GIT_SSH")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name.startswith(kept)}
+    return {"GIT_SSH_COMMAND": "ssh -o BatchMode=yes"} | clean | {"GIT_TERMINAL_PROMPT": "0"}
+
+
 def attempt(*args, cwd=APPDIR, **options):
     """Run git and return the finished process."""
     if not shutil.which("git"):
         raise Stop("git is missing; install it with: apt-get install git")
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or "CONFIG" in name}
-    clean |= {name: os.environ[name] for name in os.environ if name.startswith(("GIT_AUTHOR_", "GIT_COMMITTER_"))}
-    env = clean | {"GIT_TERMINAL_PROMPT": "0"} | options.pop("env", {})
-    return run("git", *OPTIONS, *args, cwd=cwd, env=env, stdin=options.pop("stdin", None), **options)
+    return run("git", *OPTIONS, *args, cwd=cwd, env=environment() | options.pop("env", {}), **options)
 
 
 def git(*args, **options):

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from appdir.core import Stop, run, say
-from appdir.git import attempt, git, names, prefix, work_tree
+from appdir.git import attempt, environment, git, names, prefix, work_tree
 
 ANSWERS = ".copier-answers.yml"
 YOURS = ("poser/", "luigitasks/", "local-requirements.txt")  # written once, and then never touched
@@ -65,7 +65,7 @@ def copier(address, ref, answers, data, folder):
         file.flush()
         options = [part for one in data for part in ("--data", one)] + (["--vcs-ref", ref] if ref else [])
         done = run(command, "copy", "--quiet", "--defaults", "--overwrite", "--data-file", file.name, *options, address,
-                   folder, env=os.environ | {"GIT_TERMINAL_PROMPT": "0"}, stdin=-3)  # fmt: skip
+                   folder, env=environment(), stdin=-3)  # fmt: skip
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise Stop(f"Copier could not render {address}: {last}; if the template has moved, use --template ADDRESS")
