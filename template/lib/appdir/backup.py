@@ -28,12 +28,16 @@ PARTS = 30  # of the repository's data, each day one is read again, so that all 
 LEFT_OUT = {"log": ["log", "luigi/log"], "sessions": ["sessions"], "uploads": ["data/uploads"], "work": ["work"]}
 STATE = APPDIR / "data/backup"  # what a backup holds beside what is there anyway
 COPIES = STATE / "sqlite"
-RESULT = APPDIR / "log/last-backup"
 NOW = datetime.datetime.now(datetime.UTC)
 
 
 def main(options):
     """Take a backup, and leave its result in log/last-backup."""
+
+    def record(status, text):
+        line = f"{NOW:%Y-%m-%dT%H:%M:%S+00:00} {status}: {text}\n"
+        write(APPDIR / "log/last-backup", line.encode(), 0o640)
+
     lock()
     try:
         text = run(options)
@@ -64,14 +68,9 @@ def run(options):
     repository.forget(tag)
     restic("check", "--quiet", f"--read-data-subset={NOW.toordinal() % PARTS + 1}/{PARTS}")
     size, new = (f"{summary[key] / 1e6:.1f} MB" for key in ("total_bytes_processed", "data_added"))
-    files, address = summary["total_files_processed"], repository.address()
-    note(snapshot=summary["snapshot_id"], files=files, bytes=summary["total_bytes_processed"], repository=address)
-    return f"{files} files, {size}, {new} new, as {summary['snapshot_id']} in {address}"
-
-
-def record(status, text):
-    """Leave the result of this run for check.sh."""
-    write(RESULT, f"{NOW:%Y-%m-%dT%H:%M:%S+00:00} {status}: {text}\n".encode(), 0o640)
+    files, snapshot, address = summary["total_files_processed"], summary["snapshot_id"], repository.address()
+    note(snapshot=snapshot, files=files, bytes=summary["total_bytes_processed"], repository=address)
+    return f"{files} files, {size}, {new} new, as {snapshot} in {address}"
 
 
 def save(tags, *args, **process):
@@ -81,16 +80,19 @@ def save(tags, *args, **process):
 
 
 def save_database(tag):
-    """Dump the app's database into the repository, or copy it into STATE if it is SQLite; so, too, Luigi's history."""
+    """Dump the app's database into the repository, or copy it into STATE if it is SQLite; so, too, those beside it."""
     try:
         url = load_config().appdb_engine.url
     except Exception as error:  # whatever upstream raises
         raise Stop(f"the config does not load, see ./check.sh: {first_line(error)}") from error
+    copied = {*APPDIR.glob("data/*.sqlite"), *APPDIR.glob("luigi/*.sqlite")}
     if backend(url) != "sqlite":
         save_dump(tag, *tool(url, "dump"))
-    elif not Path(url.database or "").is_relative_to(APPDIR):
+    elif Path(url.database or "").is_relative_to(APPDIR):
+        copied.add(Path(url.database))
+    else:
         raise Stop(f"{url} is not in the app dir; move it into data/, and name it so in secrets.conf")
-    for path in sqlite_databases(url):
+    for path in copied:
         copy = COPIES / path.relative_to(APPDIR)
         copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (
@@ -101,20 +103,13 @@ def save_database(tag):
         shutil.copymode(path, copy)
 
 
-def sqlite_databases(url):
-    """Return the paths of the SQLite databases in the app dir: the app's, if its URL is of one, and those beside it."""
-    own = [Path(url.database)] if backend(url) == "sqlite" else []
-    return {*own, *APPDIR.glob("data/*.sqlite"), *APPDIR.glob("luigi/*.sqlite")}
-
-
 def save_dump(tag, command, environment):
     """Pipe a dump into restic.  Its end comes only when the dump went well; else there is no snapshot."""
     end, pipe = os.pipe()
     with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as errors:
         dump = subprocess.Popen(command, env=environment, stdout=pipe, stderr=said, close_fds=False)
-        saved = save(
-            f"database,{tag}", "--quiet", "--stdin", "--stdin-filename=database.dump", stdin=end, stderr=errors
-        )
+        options = ["--quiet", "--stdin", "--stdin-filename=database.dump"]
+        saved = save(f"database,{tag}", *options, stdin=end, stderr=errors)
         os.close(end)
         if dump.wait():
             saved.send_signal(signal.SIGINT)
@@ -131,17 +126,19 @@ def save_dump(tag, command, environment):
 
 def save_files(tag, wanted):
     """Save the app dir, and where its links lead; return restic's summary."""
-    out = [name for part, names in LEFT_OUT.items() if part not in wanted for name in names]
     root = APPDIR.resolve()
+    out = [name for part, names in LEFT_OUT.items() if part not in wanted for name in names]
     patterns = ["__pycache__", f"{root}/.update"]
-    for name in out:
-        patterns += all_but_placeholders((root / name).resolve())
+    for folder in ((root / name).resolve() for name in out):  # what is in it, but for the template's empty folders
+        patterns += [f"{folder}/*", f"!{folder}/.gitkeep"]
+        for path in folder.glob("*/.gitkeep"):
+            patterns += [f"!{path.parent}", f"{path.parent}/*", f"!{path}"]
     for copy in COPIES.rglob("*.*"):
         live = (APPDIR / copy.relative_to(COPIES)).resolve()
         patterns += [f"{live}{end}" for end in ("", "-journal", "-shm", "-wal")]
     loud = sys.stdout.isatty() and not (report.quiet or report.json)
+    options = [*(f"--exclude={pattern}" for pattern in patterns), *([] if loud else ["--quiet"])]
     with tempfile.TemporaryFile("w+") as errors:
-        options = [*(f"--exclude={pattern}" for pattern in patterns), *([] if loud else ["--quiet"])]
         saved = save(f"appdir,{tag},owner-{APPDIR.owner()}", *options, ".", *links(out), cwd=root, stderr=errors)
         for line in saved.stdout:
             message = json.loads(line)
@@ -150,7 +147,7 @@ def save_files(tag, wanted):
         print("\r" if loud else "", end="")
         errors.seek(0)
         lines = errors.read().splitlines()
-    if saved.wait() == 3:  # some files could not be read; but one that is gone by now is none of ours
+    if saved.wait() == 3:  # some files could not be read; one that is gone by now does not count
         items = [json.loads(line)["item"] for line in lines if line.startswith("{")]
         left = [item for item in items if os.path.lexists(item)]
         if left or not items:
@@ -160,21 +157,12 @@ def save_files(tag, wanted):
     return message
 
 
-def all_but_placeholders(folder):
-    """Return the patterns that leave out what is in a folder, but for the empty folders of the template."""
-    patterns = [f"{folder}/*", f"!{folder}/.gitkeep"]
-    for path in folder.glob("*/.gitkeep"):
-        patterns += [f"!{path.parent}", f"{path.parent}/*", f"!{path}"]
-    return patterns
-
-
 def links(out):
     """Return where links lead out of the app dir, as restic saves a link, not what is behind it.
 
     It looks at the app dir and the folders in it; `out` are the names of those that are left out.
     """
-    root = APPDIR.resolve()
-    targets = []
+    root, targets = APPDIR.resolve(), []
     for path in (path for depth in ("*", "*/*") for path in root.glob(depth) if path.is_symlink() and path.exists()):
         name, target = path.relative_to(root).as_posix(), path.resolve()
         if target.is_relative_to(root) or any(f"{name}/".startswith(f"{folder}/") for folder in out):

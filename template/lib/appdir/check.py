@@ -13,7 +13,7 @@ import socket
 import subprocess
 import urllib.request
 
-from appdir import permissions, users
+from appdir import database, permissions, users
 from appdir.core import APPDIR, ENV, Stop, first_line, load_config, note, report, run
 from appdir.git import environment
 
@@ -28,7 +28,7 @@ class Unknown(Exception):
     """Nothing to act on at once; the text says what could not be seen, or waits."""
 
 
-def config():
+def check_config():
     """Every config loads with the software that reads it."""
     from appdir.check_config import refused
 
@@ -37,25 +37,23 @@ def config():
     return "every config loads"
 
 
-def database():
+def check_database():
     """The database answers, and its schema is the newest."""
-    from appdir.database import alembic_config, revisions
-
     engine = load_config().appdb_engine
-    current, heads = revisions(engine, alembic_config())
+    current, heads = database.revisions(engine)
     if current != heads:
         raise Wrong("the schema is not the newest; run ./setup.sh, which migrates it")
     return f"{engine.url.render_as_string()} answers, its schema is the newest"
 
 
-def permissions_():
+def check_permissions():
     """Owner, group and mode of everything are as setup.sh sets them."""
     if found := permissions.wrong():
         raise Wrong(f"{permissions.summary(found)}; ./setup.sh corrects that")
     return "permissions are correct"
 
 
-def disk():
+def check_disk():
     """The volumes of the app dir and its data have room."""
     lines = []
     for folder in (APPDIR, APPDIR / "data", APPDIR / "log"):
@@ -66,42 +64,30 @@ def disk():
     return lines[0]
 
 
-def services():
+def check_services():
     """The servers of the app are up, as says what runs them; where nothing does, their ports are open."""
-    units = sorted(path.name for path in APPDIR.glob("system/*.*") if path.suffix in (".service", ".timer"))
+    units = {path.name: path.read_text() for path in APPDIR.glob("system/*.*") if path.suffix in (".service", ".timer")}
+    supervisor = APPDIR / "supervisor.conf"
     if units:
         done = run("systemctl", "is-active", *units)
         states = dict(zip(units, done.stdout.split(), strict=False))
-        jobs = {name for name in units if "WantedBy" not in (APPDIR / "system" / name).read_text()}
-        down = {name: state for name, state in states.items() if state != "active" and name not in jobs}
-        down |= {name: state for name, state in states.items() if state == "failed"}
+        idle = {name for name in units if "WantedBy" not in units[name]}  # jobs, which are only wrong when they failed
+        down = {name: now for name, now in states.items() if now == "failed" or (now != "active" and name not in idle)}
         hint = "see journalctl -u NAME; sudo ./services.sh install starts all"
     elif (APPDIR / "log/supervisor.sock").exists():
-        done = run(ENV / "bin/supervisorctl", "-c", APPDIR / "supervisor.conf", "status")
+        done = run(ENV / "bin/supervisorctl", "-c", supervisor, "status")
         states = dict(line.split()[:2] for line in done.stdout.splitlines() if "://" not in line)
         down = {name: state for name, state in states.items() if state not in ("RUNNING", "STARTING")}
         hint = "see log/NAME.out and log/supervisord.log; ../bin/supervisorctl -c supervisor.conf restart all"
     else:
         states = {f"port {port} of {name}": listens(port) for name, port in ports().items()}
         down = {name: "closed" for name, is_open in states.items() if not is_open}
-        hint = "start them" + ": ../bin/supervisord -c supervisor.conf" * (APPDIR / "supervisor.conf").exists()
+        hint = "start them" + ": ../bin/supervisord -c supervisor.conf" * supervisor.exists()
     if not states:
         raise Wrong(f"the state of the servers is unknown: {(done.stderr or done.stdout).strip()}; {hint}")
     if down:
         raise Wrong(f"{', '.join(f'{name} is {state}' for name, state in down.items())}; {hint}")
     return f"up: {', '.join(states)}"
-
-
-def ports():
-    """Return the ports on which servers of the app listen, by name."""
-    found = {}
-    for name in ("web", "webapi"):
-        if (APPDIR / f"{name}.conf").exists():
-            found[name] = server(name)["port"]
-    luigi = configparser.RawConfigParser()
-    if (APPDIR / "supervisor.conf").exists() and luigi.read(APPDIR / "luigi/luigi.cfg"):
-        found["luigid"] = luigi["core"]["scheduler_port"]
-    return found
 
 
 def server(name):
@@ -111,13 +97,22 @@ def server(name):
     return parser["server:main"]
 
 
+def ports():
+    """Return the ports on which servers of the app listen, by name."""
+    found = {name: server(name)["port"] for name in ("web", "webapi") if (APPDIR / f"{name}.conf").exists()}
+    luigi = configparser.RawConfigParser()
+    if (APPDIR / "supervisor.conf").exists() and luigi.read(APPDIR / "luigi/luigi.cfg"):
+        found["luigid"] = luigi["core"]["scheduler_port"]
+    return found
+
+
 def listens(port):
     """Return whether somebody listens on a port of this machine."""
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", int(port))) == 0
 
 
-def web():
+def check_web():
     """The web server answers with its login page."""
     address = f"http://{server('web')['host']}:{server('web')['port']}/login"
     try:
@@ -130,7 +125,7 @@ def web():
     return f"{address} answers"
 
 
-def overnight():
+def check_overnight():
     """The last run of each overnight automation went well, and is not old."""
     lines = []
     for path in sorted(APPDIR.glob("luigitasks/overnight_*.py")):
@@ -139,8 +134,8 @@ def overnight():
         if not last.exists():
             raise Unknown(f"{name} has not run by overnight.sh yet")
         day, code = last.read_text().split()
-        again = f"see luigi/log/luigi.log, then run ./overnight.sh {name} {day}"
         if code != "0":
+            again = f"see luigi/log/luigi.log, then run ./overnight.sh {name} {day}"
             raise Wrong(f"{name} for {day} ended with code {code}; {again}")
         age = (datetime.date.today() - datetime.date.fromisoformat(day)).days
         if age > 2:
@@ -149,11 +144,11 @@ def overnight():
     return "; ".join(lines) or "there is none"
 
 
-def backup():
+def check_backup():
     """The last backup went well, and is not old."""
+    last = APPDIR / "log/last-backup"
     if not (APPDIR / "backup.sh").exists():
         return "there is none"
-    last = APPDIR / "log/last-backup"
     if not last.exists():
         raise Unknown("none yet; take the first with ./backup.sh --init")
     time, text = last.read_text().strip().split(" ", 1)
@@ -165,7 +160,7 @@ def backup():
     return f"that of {time} is {text}"
 
 
-def template():
+def check_template():
     """The app dir is of the newest version of its template."""
     command = shutil.which(os.environ.get("COPIER") or "copier")
     if not command:
@@ -178,42 +173,34 @@ def template():
         raise Unknown(f"Copier could not look: {(done.stderr.strip().splitlines() or ['no reason'])[-1]}")
     found = json.loads(done.stdout)
     if found["update_available"]:
-        note(latest_version=found["latest_version"])
-        raise Unknown(
-            f"version {found['latest_version']} is available, this is {found['current_version']}; run ./update.sh"
-        )
+        newest = found["latest_version"]
+        note(latest_version=newest)
+        raise Unknown(f"version {newest} is available, this is {found['current_version']}; run ./update.sh")
     return f"{found['current_version']} is the newest version"
 
 
-CHECKS = [services, permissions_, disk, web, overnight, backup, template]
-OF_THE_APP = [config, database]  # they load its code, so they run as the user that owns its logs
+CHECKS = [check_services, check_permissions, check_disk, check_web, check_overnight, check_backup, check_template]
+OF_THE_APP = [check_config, check_database]  # they load its code, so they run as the user that owns its logs
 
 
 def look(check):
-    """Run a check, and return its name, its status (ok, unknown or FAILED) and its line."""
+    """Run a check, show its line, and return its name, its status (ok, unknown or FAILED) and its line."""
     try:
-        found = "ok", check()
+        status, text = "ok", check()
     except Unknown as error:
-        found = "unknown", str(error)
+        status, text = "unknown", str(error)
     except Exception as error:  # whatever upstream raises is what is wrong
-        found = "FAILED", first_line(error)
-    return [check.__name__.rstrip("_"), *found]
+        status, text = "FAILED", first_line(error)
+    name = check.__name__.removeprefix("check_")
+    if not report.json and (status == "FAILED" or not report.quiet):
+        print(f"{name:<11} {status + ': ' if status != 'ok' else ''}{text}", flush=True)
+    return [name, status, text]
 
 
 def main(_):
-    """Run all checks, show each as it is known, and end with exit code 1 if one failed."""
-    found = []
-    for several in ([look(check)] for check in CHECKS):
-        found += show(several)
-    found += show(users.run_as_owner("log", lambda: [look(check) for check in OF_THE_APP]))
+    """Run all checks, and end with exit code 1 if one failed."""
+    found = [look(check) for check in CHECKS]
+    found += users.run_as_owner("log", lambda: [look(check) for check in OF_THE_APP])
     note(checks={name: {"status": status, "text": text} for name, status, text in found})
     if failed := [name for name, status, _ in found if status == "FAILED"]:
         raise Stop(f"failed: {', '.join(failed)}")
-
-
-def show(several):
-    """Show the results of checks, and return them."""
-    for name, status, text in several:
-        if not report.json and (status == "FAILED" or not report.quiet):
-            print(f"{name:<11} {status + ': ' if status != 'ok' else ''}{text}", flush=True)
-    return several

@@ -1,6 +1,5 @@
 """What all commands share: where the app dir is, how a command reports, its lock, and how it writes a file."""
 
-import contextlib
 import fcntl
 import json
 import os
@@ -8,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from appdir.answers import FRAMEWORK
+from appdir.answers import FRAMEWORK, SERVICE_USER
 
 APPDIR = Path(os.environ.get("APPDIR") or Path(__file__).absolute().parents[2])
 ENV = Path(os.environ.get("APPDIR_ENV") or APPDIR.parent)  # an update checks an app dir that is elsewhere
@@ -18,10 +17,7 @@ CORE_CONFIG = APPDIR / f"{FRAMEWORK}.conf"
 
 
 class Stop(Exception):
-    """The command cannot go on: `text` says in one line what is wrong and what to do.
-
-    `facts` go into the output of --json.
-    """
+    """The command cannot go on: `text` says in one line what is wrong and what to do; `facts` are for --json."""
 
     def __init__(self, text, code=1, **facts):
         super().__init__(str(text))
@@ -54,16 +50,13 @@ class Report:
 
     def note(self, **facts):
         """Add facts to the output of --json."""
-        self.facts.update(facts)
+        self.facts |= facts
 
     def end(self, stop=None):
         """Show how the command ended, and return its exit code; `stop` is the Stop that ended it, if any."""
         if self.json:
-            ok = stop is None
-            facts = (
-                {"ok": ok, "message": str(stop or ""), "lines": self.lines} | self.facts | (stop.facts if stop else {})
-            )
-            print(json.dumps(facts, indent=1))
+            facts = {"ok": stop is None, "message": str(stop or ""), "lines": self.lines} | self.facts
+            print(json.dumps(facts | (stop.facts if stop else {}), indent=1))
         elif stop and str(stop):
             print(f"{self.command}.sh: {stop}", file=sys.stderr)
         return stop.code if stop else 0
@@ -74,7 +67,7 @@ say, kept, would, note = report.say, report.kept, report.would, report.note
 
 
 def lock():
-    """Make sure that no other update, upgrade, backup or setup runs while this process, or a child of it, lives."""
+    """Make sure that no other update, upgrade or backup runs while this process, or a child of it, lives."""
     handle = os.open(APPDIR, os.O_RDONLY)
     os.set_inheritable(handle, True)
     try:
@@ -112,22 +105,17 @@ def load_config(name="silent.conf", **options):
 
 
 def write(path, data, mode):
-    """Write a file's bytes at once and with its mode (an int such as 0o600) from the start.
+    """Write a file's bytes in one go, with its mode (an int such as 0o600) from the start.
 
-    A crash leaves the old file or the new one, never a part of it.  What root writes belongs to the
-    owner of its folder, and the service user may read it through its group.
+    What root writes belongs to the owner and group of its folder, and a service user may read it through that group.
     """
-    from appdir import users
-
-    draft = path.with_name(f".{path.name}.new")
+    draft, folder = path.with_name(f".{path.name}.new"), path.parent.stat()
     draft.unlink(missing_ok=True)
     with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
         if os.geteuid() == 0:
-            with contextlib.suppress(Stop):  # the step that checks permissions names a missing user
-                server = users.service_user()
-                os.fchown(file.fileno(), path.parent.stat().st_uid, server.pw_gid)
-                os.fchmod(file.fileno(), mode | (0o040 if users.SERVICE_USER else 0))
+            os.fchown(file.fileno(), folder.st_uid, folder.st_gid)
+            os.fchmod(file.fileno(), mode | (0o040 if SERVICE_USER else 0))
     draft.replace(path)

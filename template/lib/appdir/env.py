@@ -1,7 +1,7 @@
 """A copy of the env's packages, to which an upgrade or update that fails goes back.
 
-It runs by the Python from which the env was made, or while no package changes.  ENV/.before-upgrade
-exists from before the first change until the end, so that the next run can undo an interrupted one.
+ENV/.before-upgrade exists from before the first change until the end, so that the next run can undo an
+interrupted one.
 """
 
 import shutil
@@ -21,24 +21,20 @@ def keep():
     """Copy the packages, unless that was done: real copies, since some software changes files in place."""
     if BEFORE.exists():
         return
-    remove(FAILED)
-    remove(NEW)
+    for folder in (NEW, FAILED):  # of a killed run
+        shutil.rmtree(folder, ignore_errors=True)
     NEW.mkdir()
-    for part in PARTS:
-        if (ENV / part).exists():
-            done = run("cp", "-a", "--reflink=auto", ENV / part, NEW)
-            if done.returncode:
-                remove(NEW)
-                raise Stop(
-                    f"the packages cannot be copied: {done.stderr.strip().splitlines()[-1]}; nothing has changed"
-                )
+    done = run("cp", "-a", "--reflink=auto", *(ENV / part for part in PARTS if (ENV / part).exists()), NEW)
+    if done.returncode:
+        shutil.rmtree(NEW)
+        raise Stop(f"the packages cannot be copied: {done.stderr.strip().splitlines()[-1]}; nothing has changed")
     (NEW / ".complete").touch()
     NEW.rename(BEFORE)
 
 
 def put_back():
     """Restore the packages; an interrupted run of this goes on when it is run again."""
-    remove(FAILED)
+    shutil.rmtree(FAILED, ignore_errors=True)
     FAILED.mkdir()
     for part in PARTS:
         is_new = (BEFORE / ".complete").exists() and not (BEFORE / part).exists()
@@ -48,18 +44,13 @@ def put_back():
     for part in PARTS:
         if (BEFORE / part).exists():
             (BEFORE / part).rename(ENV / part)
-    remove(BEFORE)
-    remove(FAILED)
+    shutil.rmtree(BEFORE)
+    shutil.rmtree(FAILED)
 
 
 def forget():
     """Remove the copy: the new packages stay."""
+    shutil.rmtree(NEW, ignore_errors=True)
     if BEFORE.exists():
-        BEFORE.rename(NEW) if not NEW.exists() else remove(BEFORE)
-    remove(NEW)
-
-
-def remove(folder):
-    """Remove a folder, if it exists."""
-    if folder.exists():
-        shutil.rmtree(folder)
+        BEFORE.rename(NEW)
+        shutil.rmtree(NEW)

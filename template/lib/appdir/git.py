@@ -6,8 +6,8 @@ import shutil
 from appdir.core import APPDIR, Stop, run
 
 # a global ignore file would hide files of the template, and CRLF or a hook would change them
-OPTIONS = ["-c", "core.autocrlf=false", "-c", "core.excludesFile=", "-c", "core.hooksPath=/dev/null"]
-OPTIONS += ["-c", "core.quotePath=false", "-c", "commit.gpgSign=false", "-c", "gc.auto=0"]
+OPTIONS = ["core.autocrlf=false", "core.excludesFile=", "core.hooksPath=/dev/null", "core.quotePath=false"]
+OPTIONS = [part for option in [*OPTIONS, "commit.gpgSign=false", "gc.auto=0"] for part in ("-c", option)]
 IDENTITY = {"user.name": "appdir", "user.email": "appdir@localhost"}
 
 
@@ -64,7 +64,7 @@ def settle_identity():
             git("config", key, value)
 
 
-def work_tree(folder, index):
-    """Return the environment in which git takes a folder for its work tree, with an index (a path) of its own."""
+def alone(folder, index):
+    """Return options for git() to take a folder for its work tree, with an index (a path) of its own."""
     top = git("rev-parse", "--absolute-git-dir").strip()
-    return {"GIT_DIR": top, "GIT_WORK_TREE": str(folder), "GIT_INDEX_FILE": str(index)}
+    return {"cwd": folder, "env": {"GIT_DIR": top, "GIT_WORK_TREE": str(folder), "GIT_INDEX_FILE": str(index)}}

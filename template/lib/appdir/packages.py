@@ -8,7 +8,6 @@ import json
 import re
 import sys
 from importlib import metadata
-from pathlib import Path
 from urllib.parse import unquote
 
 from appdir.core import APPDIR, ENV, PYTHON, Stop, kept, report, run, say, would
@@ -39,13 +38,9 @@ def lines_of(file):
 
 
 def sources():
-    """Return where packages were installed from that did not come from an index: {URL or path: name}."""
-    found = {}
-    for package in metadata.distributions():
-        origin = json.loads(package.read_text("direct_url.json") or "{}")
-        if url := origin.get("url"):
-            found[unquote(url.removeprefix("file://"))] = package.name
-    return found
+    """Return the URLs and paths from which packages were installed: pip notes them."""
+    origins = (json.loads(one.read_text("direct_url.json") or "{}").get("url", "") for one in metadata.distributions())
+    return {unquote(url.removeprefix("file://")).rstrip("/") for url in origins}
 
 
 def is_installed(line, known):
@@ -55,8 +50,7 @@ def is_installed(line, known):
     text = (
         re.sub(r"^[a-z]+\+(?=[a-z]+:)|[#;].*|(?<=[a-z])@[^@/]*$", "", text.strip()).removeprefix("file://").rstrip("/")
     )
-    paths = {text, str((APPDIR / text).resolve())}
-    return any(source.rstrip("/") in paths for source in known)
+    return not known.isdisjoint({text, str((APPDIR / text).resolve())})
 
 
 def missing(files):
@@ -65,7 +59,7 @@ def missing(files):
         from pip._vendor.packaging import requirements as grammar
     except ImportError:
         return ["pip"]
-    known, seen, found = None, set(), []
+    seen, found = set(), []
     todo = [(line, "") for file in files for line in lines_of(file)]
     while todo:
         line, extra = todo.pop()
@@ -74,9 +68,7 @@ def missing(files):
         except grammar.InvalidRequirement:
             wanted = None
         if wanted is None or wanted.url:
-            known = sources() if known is None else known
-            if not is_installed(line, known):
-                found.append(line)
+            found += [] if is_installed(line, sources()) else [line]
             continue
         if (wanted.marker and not wanted.marker.evaluate({"extra": extra})) or (str(wanted), extra) in seen:
             continue
@@ -86,60 +78,54 @@ def missing(files):
         except metadata.PackageNotFoundError:
             found.append(line)
             continue
-        if not wanted.specifier.contains(package.version, prereleases=True):
-            found.append(line)
+        found += [] if wanted.specifier.contains(package.version, prereleases=True) else [line]
         todo += [(need, name) for need in package.requires or [] for name in ["", *wanted.extras]]
     return found
 
 
+def pip(*args, **options):
+    """Run pip and return the process; whoever runs the servers can read what it installs, whatever the umask."""
+    done = run(*PIP, *args, umask=0o022, **options)
+    importlib.invalidate_caches()
+    return done
+
+
 def install_missing(files=None):
-    """Install what is missing, with everything that it needs; return whether that changed the env."""
+    """Install what is missing, with everything that it needs."""
     files = files or requirement_files()
     if not (lacking := missing(files)):
         kept(STEP, f"all of {' and '.join(file.name for file in files)} is installed")
-        return False
+        return
     would(STEP, f"install {', '.join(sorted(lacking)[:5])}")
-    if run(*PIP, "--version").returncode and run(PYTHON, "-m", "ensurepip", "--upgrade").returncode:
+    if pip("--version").returncode and run(PYTHON, "-m", "ensurepip", "--upgrade").returncode:
         raise Stop(f"this env has no pip; install it with: uv pip install --python {PYTHON} pip")
     say(STEP, "installing, which takes a minute or two")
     quiet = [] if sys.stdout.isatty() and not (report.quiet or report.json) else ["--quiet"]
-    # whoever runs the servers must be able to read the packages, whatever the umask
-    done = run(*PIP, "install", *quiet, *as_options(files), capture_output=False, stdout=sys.stderr, umask=0o022)
-    importlib.invalidate_caches()
-    if done.returncode:
+    if pip("install", *quiet, *as_options(files), capture_output=False, stdout=sys.stderr).returncode:
         raise Stop("pip could not install everything, see above; fix that and run this again")
     if lacking := missing(files):
         raise Stop(f"pip reported success, but this is missing: {', '.join(lacking)}")
-    return True
-
-
-def freeze():
-    """Return the list of installed packages, as `pip freeze --all` prints it."""
-    done = run(*PIP, "freeze", "--all")
-    if done.returncode:
-        raise Stop(f"pip cannot list the packages of {ENV}: {done.stderr.strip()[-300:]}")
-    return done.stdout
-
-
-def folder(name, python=PYTHON):
-    """Return a folder of the env, such as purelib."""
-    return Path(run(python, "-I", "-c", f"import sysconfig; print(sysconfig.get_path('{name}'))").stdout.strip())
-
-
-def go_back_to(frozen, work):
-    """Install the packages of a list that freeze() made, and remove what it does not name."""
-    file = work / "packages.txt"
-    file.write_text(frozen)
-    wanted = {re.split(r"==| @ ", line)[0].lower() for line in frozen.splitlines()}
-    extra = {re.split(r"==| @ ", line)[0] for line in freeze().splitlines() if not line.startswith("-e")}
-    done = run(*PIP, "install", "--quiet", "--no-deps", "-r", file, umask=0o022)
-    if done.returncode:
-        raise Stop(f"pip could not install the packages of before: {done.stderr.strip().splitlines()[-1]}")
-    if unwanted := sorted(name for name in extra if name.lower() not in wanted):
-        run(*PIP, "uninstall", "--quiet", "--yes", *unwanted)
-    importlib.invalidate_caches()
 
 
 def main(_):
     """Install what is missing, as a command of its own: an adoption does so before anything comes in."""
     install_missing()
+
+
+def freeze():
+    """Return the list of installed packages, as `pip freeze --all` prints it."""
+    done = pip("freeze", "--all")
+    if done.returncode:
+        raise Stop(f"pip cannot list the packages of {ENV}: {done.stderr.strip()[-300:]}")
+    return done.stdout
+
+
+def go_back_to(frozen, work):
+    """Install the packages of a list that freeze() made, and remove what it does not name."""
+    (work / "packages.txt").write_text(frozen)
+    wanted, now = ({re.split(r"==| @ ", line)[0].lower() for line in text.splitlines()} for text in (frozen, freeze()))
+    done = pip("install", "--quiet", "--no-deps", "-r", work / "packages.txt")
+    if done.returncode:
+        raise Stop(f"pip could not install the packages of before: {done.stderr.strip().splitlines()[-1]}")
+    if extra := sorted(name for name in now - wanted if not name.startswith("-e")):
+        pip("uninstall", "--quiet", "--yes", *extra)

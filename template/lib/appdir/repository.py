@@ -10,7 +10,7 @@ import subprocess
 import time
 
 from appdir.answers import APP_NAME, BACKUP_REPOSITORY
-from appdir.core import APPDIR, Stop, reason
+from appdir.core import APPDIR, ENV, Stop, reason
 
 KEEP = ["--keep-within=2d", "--keep-daily=7", "--keep-weekly=5", "--keep-monthly=12"]
 PATIENCE = 300  # seconds for which another restic may hold the repository
@@ -20,16 +20,14 @@ def read_environment():
     """Give restic the variables of restic.env, and the repository's address, unless the environment has them."""
     if not shutil.which("restic"):
         raise Stop("restic is missing; install it with: apt-get install restic")
-    path = APPDIR / "restic.env"
-    if not path.exists():
-        raise Stop(
-            "restic.env, which has the repository's password, is missing; restore it, or let ./setup.sh create one"
-        )
     try:
-        variables = [word.partition("=") for word in shlex.split(path.read_text(), comments=True)]
+        words = shlex.split((APPDIR / "restic.env").read_text(), comments=True)
+    except FileNotFoundError:
+        how = "restore it, or let ./setup.sh create one"
+        raise Stop(f"restic.env, which has the repository's password, is missing; {how}") from None
     except ValueError as error:
         raise Stop(f"restic.env cannot be read, fix it by hand: {error}") from error
-    for name, _, value in variables:
+    for name, _, value in (word.partition("=") for word in words):
         os.environ.setdefault(name, value)
     if "RESTIC_REPOSITORY_FILE" not in os.environ:
         os.environ.setdefault("RESTIC_REPOSITORY", BACKUP_REPOSITORY)
@@ -49,45 +47,15 @@ def restic(*args):
     return done.stdout
 
 
-def local_path():
-    """Return the path of the repository, or None if it is not on this machine."""
-    local = re.fullmatch("(?:local:)?([./].*)", os.environ.get("RESTIC_REPOSITORY", ""))
-    path = (APPDIR / local[1]).resolve() if local else None
-    if path and path.is_relative_to(APPDIR.parent.resolve()):
-        raise Stop(f"the repository {path} is inside the env, and would be lost with it; name another folder")
-    return path
-
-
-def open_for_us(init):
-    """Make sure that the repository can be opened and is not in use; `init` creates one that is elsewhere.
-
-    Locks that a killed run left are removed: those that restic itself knows to be stale.
-    """
-    try:
-        restic("unlock", "--quiet")
-    except Stop as error:
-        if "Is there a repository" not in str(error):
-            raise
-        if not init:
-            raise Stop(
-                f"there is no repository at {address()}; create it, once, with: ./backup.sh --init"
-                " (or, if there was one, look whether its disk is mounted)"
-            ) from error
-        restic("init", "--quiet")
-    limit = time.monotonic() + PATIENCE
-    while restic("list", "locks"):
-        if time.monotonic() > limit:
-            raise Stop(f"another restic is using {address()}; if there is none, run: restic unlock")
-        time.sleep(1)
-        restic("unlock", "--quiet")
-
-
 def make_local(init):
     """With `init`, create a repository on this machine, unless it exists; root does it for the service user.
 
     It gets its name only when it is complete, since restic cannot go on with half of one.
     """
-    path = local_path()
+    local = re.fullmatch("(?:local:)?([./].*)", os.environ.get("RESTIC_REPOSITORY", ""))
+    path = (APPDIR / local[1]).resolve() if local else None
+    if path and path.is_relative_to(ENV.resolve()):
+        raise Stop(f"the repository {path} is inside the env, and would be lost with it; name another folder")
     if not init or not path or (path / "config").exists():
         return
     umask = os.umask(0o022)  # other users may pass through the folders above
@@ -101,6 +69,28 @@ def make_local(init):
         for made in (draft, *draft.rglob("*")):
             os.chown(made, owner.st_uid, owner.st_gid)
     draft.rename(path)
+
+
+def open_for_us(init):
+    """Make sure that the repository can be opened and is not in use; `init` creates one that is elsewhere.
+
+    Locks that a killed run left are removed: those that restic itself knows to be stale.
+    """
+    try:
+        restic("unlock", "--quiet")
+    except Stop as error:
+        if "Is there a repository" not in str(error):
+            raise
+        if not init:
+            how = "create it, once, with: ./backup.sh --init (or, if there was one, look whether its disk is mounted)"
+            raise Stop(f"there is no repository at {address()}; {how}") from error
+        restic("init", "--quiet")
+    limit = time.monotonic() + PATIENCE
+    while restic("list", "locks"):
+        if time.monotonic() > limit:
+            raise Stop(f"another restic is using {address()}; if there is none, run: restic unlock")
+        time.sleep(1)
+        restic("unlock", "--quiet")
 
 
 def forget(tag):

@@ -16,6 +16,11 @@ HEADER = """\
 # Keep a copy elsewhere: without this password, no backup can be opened.
 # Keys that a repository needs go here too, such as AWS_ACCESS_KEY_ID=..., or another RESTIC_REPOSITORY=...
 """
+START = {
+    "systemd": f"sudo {APPDIR}/services.sh install",
+    "supervisor": f"{ENV}/bin/supervisord -c {APPDIR}/supervisor.conf",
+    "none": f"{ENV}/bin/pserve file+ini:{APPDIR}/web.conf",
+}
 
 
 def main(options):
@@ -23,25 +28,26 @@ def main(options):
     if options.check:
         permissions.check()
         return
-    run(options)
-    if not (report.quiet or report.preview or report.json):
-        print(f"\nReady. {start_hint()}\n\nThen open {URL}")
-
-
-def run(options):
-    """Run all steps; `options` may have ask_database and keep_database."""
-    permissions.correct()
+    permissions.main()
     packages.install_missing()
     first = not secretsconf.SECRETS.exists()
-    secretsconf.complete(getattr(options, "ask_database", False))
+    secretsconf.complete(options.ask_database)
     if OFFLINE_ASSETS:
         users.run_as_owner("data", assets.complete)
     password = os.environ.get("ADMIN_PASSWORD") or (first and not report.preview and ask_password()) or None
     if not options.keep_database:
         users.run_as_owner("log", prepare_app, password)
     if BACKUPS:
-        make_restic_password()
-    commit()
+        create_restic_password()
+    if git.is_tracked():
+        kept("git", "config and scripts are in git")
+    else:
+        would("git", "commit config and scripts")
+        users.run_as_owner(".", commit)
+        say("git", "config and scripts committed; secrets, data and logs are left out")
+    if not (report.quiet or report.preview or report.json):
+        user = f"sudo -u {SERVICE_USER} " if SERVICE_USER and SERVICES == "supervisor" else ""
+        print(f"\nReady. Start the app with:\n\n    {user}{START[SERVICES]}\n\nThen open {URL}")
 
 
 def prepare_app(password):
@@ -54,15 +60,13 @@ def ask_password():
     """Return a new password, asked for twice on a terminal; None if the answer is empty."""
     while sys.stdin.isatty():
         password = getpass.getpass("Password for the user admin (empty: generate one): ")
-        if not password:
-            break
-        if getpass.getpass("The same again: ") == password:
-            return password
+        if not password or getpass.getpass("The same again: ") == password:
+            return password or None
         print("They differ; try again.")
     return None
 
 
-def make_restic_password():
+def create_restic_password():
     """Create restic.env with a new password, or add one to it."""
     text = RESTIC_ENV.read_text() if RESTIC_ENV.exists() else HEADER
     if "\nRESTIC_PASSWORD" in f"\n{text}":
@@ -77,17 +81,7 @@ def make_restic_password():
 
 
 def commit():
-    """Create a repository and its first commit, unless git keeps this app dir already."""
-    if git.is_tracked():
-        kept("git", "config and scripts are in git")
-        return
-    would("git", "commit config and scripts")
-    users.run_as_owner(".", commit_all)
-    say("git", "config and scripts committed; secrets, data and logs are left out")
-
-
-def commit_all():
-    """Commit all files but those that .gitignore names, and look that the commit has them."""
+    """Create a repository and its first commit, of all files but those that .gitignore names."""
     if git.attempt("check-ignore", "--quiet", ".copier-answers.yml").returncode != 1:
         git.git("init", "--quiet", "--initial-branch=main")
     git.settle_identity()
@@ -95,13 +89,3 @@ def commit_all():
     git.git("commit", "--quiet", "--no-verify", "--message", "Render the app dir", "--", ".")
     if not git.is_tracked():
         raise Stop("git did not commit .copier-answers.yml; see: git status --ignored")
-
-
-def start_hint():
-    """Return how to start the servers."""
-    if SERVICES == "systemd":
-        return f"Start its servers with:\n\n    sudo {APPDIR}/services.sh install"
-    if SERVICES == "supervisor":
-        user = f"sudo -u {SERVICE_USER} " if SERVICE_USER else ""
-        return f"Start its servers with:\n\n    {user}{ENV}/bin/supervisord -c {APPDIR}/supervisor.conf"
-    return f"Serve the app with:\n\n    {ENV}/bin/pserve file+ini:{APPDIR}/web.conf"

@@ -1,4 +1,7 @@
-"""Upgrades the packages and the database; if anything fails, the old packages return."""
+"""Upgrades the packages and the database; if anything fails, the old packages return.
+
+It runs by the Python from which the env was made, since it replaces the env.
+"""
 
 import json
 import os
@@ -27,25 +30,24 @@ def main(options):
         env.put_back()
     for sort in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(sort, interrupted)
-    run = run_as_owner("data", new_run)
-    before = packages.freeze()
+    run = RUNS / run_as_owner("data", new_run)
+    before, output = packages.freeze(), []
     keep_record(run, "requirements-before.txt", before)
     env.keep()
-    output = []
     try:
         upgrade(output, options.verbose)
         after = packages.freeze()
     except Stop as stop:
         env.put_back()
+        text = f"{stop}; the packages are those of before; see {run / 'output.txt'}"
+        raise Stop(text, stop.code, run=str(run)) from None
+    finally:
         keep_record(run, "output.txt", "".join(output))
-        where = RUNS / run / "output.txt"
-        raise Stop(f"{stop}; the packages are those of before; see {where}", stop.code, run=str(RUNS / run)) from None
-    keep_record(run, "output.txt", "".join(output))
     keep_record(run, "requirements-after.txt", after)
     env.forget()
     migrated = any(line.startswith("database ") for line in output)
-    note(changed=before != after or migrated, migrated=migrated, run=str(RUNS / run))
-    kept("upgrade", f"done; the packages before and after are in {RUNS / run}")
+    note(changed=before != after or migrated, migrated=migrated, run=str(run))
+    kept("upgrade", f"done; the packages before and after are in {run}")
 
 
 def interrupted(*_):
@@ -55,35 +57,37 @@ def interrupted(*_):
 
 def new_run():
     """Create the folder of this upgrade, and return its name."""
-    while True:
-        name = time.strftime("%Y-%m-%d-%H%M%S")
-        try:
-            (RUNS / name).mkdir(parents=True)
-        except FileExistsError:
-            time.sleep(1)
-            continue
-        return name
+    while (RUNS / (name := time.strftime("%Y-%m-%d-%H%M%S"))).exists():
+        time.sleep(1)
+    (RUNS / name).mkdir(parents=True)
+    return name
 
 
 def keep_record(run, name, text):
     """Write a file of this upgrade, as the user that owns the data: he may have put anything in its place."""
-    run_as_owner("data", lambda: (RUNS / run / name).write_text(text) and None)
+    run_as_owner("data", lambda: (run / name).write_text(text) and None)
 
 
 def upgrade(output, verbose):
     """Let pip upgrade, then migrate, then look that the app can start; what they print goes into `output`."""
     files = packages.as_options(packages.requirement_files())
-    pip = [*packages.PIP, "install", "--upgrade", "--upgrade-strategy", "eager", *files]
     ours = [packages.PYTHON, "-I", "-X", "utf8", "-W", "ignore", env.LIB]
     steps = {
-        "pip could not upgrade the packages": pip,
+        "pip could not upgrade the packages": [
+            *packages.PIP,
+            "install",
+            "--upgrade-strategy",
+            "eager",
+            "--upgrade",
+            *files,
+        ],
         "the database could not be upgraded": [*ours, "database", "--quiet"],
         "the app cannot start with the new packages": [*ours, "check-app"],
     }
-    for problem, command in steps.items():
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
+    for number, (problem, command) in enumerate(steps.items()):
         # whoever runs the servers must be able to read the packages, whatever the umask
-        child = subprocess.Popen(list(map(str, command)), cwd=APPDIR, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                 text=True, errors="replace", umask=0o022 if command is pip else -1)  # fmt: skip
+        child = subprocess.Popen(list(map(str, command)), cwd=APPDIR, umask=-1 if number else 0o022, **pipes)
         for line in child.stdout:
             output.append(line)
             if verbose:
@@ -94,9 +98,8 @@ def upgrade(output, verbose):
 
 def preview():
     """Show what pip would install."""
-    files = packages.as_options(packages.requirement_files())
     options = ["--quiet", "--dry-run", "--upgrade", "--upgrade-strategy", "eager", "--report", "-"]
-    done = packages.run(*packages.PIP, "install", *options, *files)
+    done = packages.pip("install", *options, *packages.as_options(packages.requirement_files()))
     if done.returncode:
         raise Stop(f"pip: {done.stderr.strip().splitlines()[-1]}")
     found = [one["metadata"] for one in json.loads(done.stdout)["install"]]

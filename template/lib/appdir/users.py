@@ -20,13 +20,19 @@ def user(uid):
 
 def service_user():
     """Return the password entry of the user that runs the servers; Stop if it is missing."""
-    if not SERVICE_USER:
-        return user(APPDIR.stat().st_uid)
     try:
-        return pwd.getpwnam(SERVICE_USER)
+        return pwd.getpwnam(SERVICE_USER) if SERVICE_USER else user(APPDIR.stat().st_uid)
     except KeyError:
         how = f"adduser --system --group {SERVICE_USER}"
-        raise Stop(f"the user {SERVICE_USER} is missing; make it with: {how}") from None
+        raise Stop(f"the user {SERVICE_USER} is missing; create it with: {how}") from None
+
+
+def require_owner():
+    """Stop unless the app dir belongs to whoever runs the command."""
+    owner = user(APPDIR.stat().st_uid)
+    if owner.pw_uid != os.geteuid():
+        how = f"sudo -u {owner.pw_name} {APPDIR}/{report.command}.sh"
+        raise Stop(f"the app dir belongs to {owner.pw_name}; run this as that user: {how}")
 
 
 def become_owner(folder):
@@ -34,23 +40,12 @@ def become_owner(folder):
     owner = user((APPDIR / folder).stat().st_uid)
     if os.geteuid() != 0 or owner.pw_uid == 0:
         return
-    if isinstance(owner, SimpleNamespace):
-        os.setgroups([])
-    else:
-        os.initgroups(owner.pw_name, owner.pw_gid)
+    os.setgroups([] if owner.pw_name.startswith("#") else os.getgrouplist(owner.pw_name, owner.pw_gid))
     os.setgid(owner.pw_gid)
     os.setuid(owner.pw_uid)
     os.environ["HOME"] = owner.pw_dir
     if not os.access(sys.executable, os.X_OK):
         raise Stop(f"{owner.pw_name} cannot run {sys.executable}; make the env with a Python that all may run")
-
-
-def require_owner():
-    """Stop unless the app dir belongs to whoever runs the command."""
-    owner = user(APPDIR.stat().st_uid)
-    if owner.pw_uid != os.geteuid():
-        command = f"{APPDIR}/{report.command}.sh"
-        raise Stop(f"the app dir belongs to {owner.pw_name}; run this as that user: sudo -u {owner.pw_name} {command}")
 
 
 def run_as_owner(folder, function, *args):
@@ -80,16 +75,14 @@ def run_as_owner(folder, function, *args):
     try:
         os.close(end)
         os.setsid()
-        with open(os.devnull) as nothing:
-            os.dup2(nothing.fileno(), 0)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         report.lines, report.facts = [], {}
         try:
             become_owner(folder)
             answer = {"value": function(*args)}
-        except Stop as stop:
-            answer = {"stop": str(stop), "code": stop.code}
         except Exception as error:  # whatever upstream raises
-            answer = {"stop": first_line(error), "code": 1}
+            text = str(error) if isinstance(error, Stop) else first_line(error)
+            answer = {"stop": text, "code": getattr(error, "code", 1)}
         sys.stdout.flush()
         os.write(pipe, json.dumps(answer | {"lines": report.lines, "facts": report.facts}).encode())
     finally:
