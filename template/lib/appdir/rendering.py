@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from appdir.core import Stop, run, say
-from appdir.git import attempt, environment, git, names, prefix, work_tree
+from appdir.git import alone, attempt, environment, git, names, prefix
 
 ANSWERS = ".copier-answers.yml"
 YOURS = ("poser/", "luigitasks/", "local-requirements.txt")  # written once, and then never touched
@@ -82,9 +82,11 @@ def render(address, ref, answers, data=()):
         if gone := asked(answers) - asked(text):
             say("answers", f"no longer asked: {', '.join(sorted(gone))}")
         placeholders = sorted(folder.rglob(".gitkeep"))
-        alone = {"cwd": folder, "env": work_tree(folder, Path(name, "index"))}
-        git("add", "--all", "--force", "--", ".", ":(exclude,glob)**/.gitkeep", **alone)
-        return commit_of(git("write-tree", **alone).strip(), [path.parent.relative_to(folder) for path in placeholders])
+        options = alone(folder, Path(name, "index"))
+        git("add", "--all", "--force", "--", ".", ":(exclude,glob)**/.gitkeep", **options)
+        return commit_of(
+            git("write-tree", **options).strip(), [path.parent.relative_to(folder) for path in placeholders]
+        )
 
 
 def commit_of(tree, folders):

@@ -47,15 +47,21 @@ def restic(*args):
     return done.stdout
 
 
+def local_path():
+    """Return the path of the repository, or None if it is not on this machine; Stop if it is inside the env."""
+    local = re.fullmatch("(?:local:)?([./].*)", os.environ.get("RESTIC_REPOSITORY", ""))
+    path = (APPDIR / local[1]).resolve() if local else None
+    if path and path.is_relative_to(ENV.resolve()):
+        raise Stop(f"the repository {path} is inside the env, and would be lost with it; name another folder")
+    return path
+
+
 def make_local(init):
     """With `init`, create a repository on this machine, unless it exists; root does it for the service user.
 
     It gets its name only when it is complete, since restic cannot go on with half of one.
     """
-    local = re.fullmatch("(?:local:)?([./].*)", os.environ.get("RESTIC_REPOSITORY", ""))
-    path = (APPDIR / local[1]).resolve() if local else None
-    if path and path.is_relative_to(ENV.resolve()):
-        raise Stop(f"the repository {path} is inside the env, and would be lost with it; name another folder")
+    path = local_path()
     if not init or not path or (path / "config").exists():
         return
     umask = os.umask(0o022)  # other users may pass through the folders above

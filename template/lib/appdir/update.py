@@ -13,7 +13,7 @@ from pathlib import Path
 
 from appdir import env, rendering, users
 from appdir.core import APPDIR, PYTHON, Stop, kept, lock, note, reason, report, run
-from appdir.git import attempt, git, head, is_tracked, names, prefix, work_tree
+from appdir.git import alone, attempt, git, head, is_tracked, names, prefix
 
 WORK = APPDIR / ".update"
 MERGE = ["-c", "merge.directoryRenames=false", "-c", "merge.renameLimit=5000", "-c", "merge.conflictStyle=merge"]
@@ -170,12 +170,12 @@ def lay_out(work, plan, merged, labels):
     """Write the merged tree as an app dir in a folder, with links to what git does not keep, and the plan beside it."""
     app = work / "app"
     app.mkdir(parents=True)
-    alone = {"cwd": app, "env": work_tree(app, work / "app/.index")}
-    git("read-tree", merged, **alone)
+    options = alone(app, work / "app/.index")
+    git("read-tree", merged, **options)
     starters = [line for line in plan.pop("starters") if not os.path.lexists(APPDIR / line.partition("\t")[2])]
-    git("update-index", "-z", "--index-info", input="".join(f"{line}\0" for line in starters), **alone)
-    plan["tree"] = git("write-tree", **alone).strip()
-    git("checkout-index", "--all", **alone)
+    git("update-index", "-z", "--index-info", input="".join(f"{line}\0" for line in starters), **options)
+    plan["tree"] = git("write-tree", **options).strip()
+    git("checkout-index", "--all", **options)
     (app / ".index").unlink()
     for path in plan["conflicts"]:
         for side, name in labels.items() if (app / path).is_file() else ():

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from appdir import bring_in, env, packages, rendering
 from appdir.core import APPDIR, ENV, Stop, kept, note, reason, report, run, say, write
-from appdir.git import attempt, git, head, settle_identity, work_tree
+from appdir.git import alone, attempt, git, head, settle_identity
 
 
 def main(options):
@@ -82,12 +82,12 @@ class Update:
 
     def hash_tree(self):
         """Return the tree of what is laid out, with what was fixed by hand in it."""
-        alone = {"cwd": self.app, "env": work_tree(self.app, self.work / "index")}
+        options = alone(self.app, self.work / "index")
         left_out = [*self.plan["linked"], "secrets.conf", "log"]
         (self.work / "exclude").write_bytes(os.fsencode("".join(f"/{path}\n" for path in left_out)))
-        git("read-tree", self.plan["tree"], **alone)
-        git("-c", f"core.excludesFile={self.work / 'exclude'}", "add", "--all", ".", **alone)
-        return git("write-tree", **alone).strip()
+        git("read-tree", self.plan["tree"], **options)
+        git("-c", f"core.excludesFile={self.work / 'exclude'}", "add", "--all", ".", **options)
+        return git("write-tree", **options).strip()
 
     def check(self):
         """Install what the new version needs, complete its secrets, and let it load every config and build the app."""
