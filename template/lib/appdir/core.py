@@ -13,6 +13,7 @@ APPDIR = Path(os.environ.get("APPDIR") or Path(__file__).absolute().parents[2])
 ENV = Path(os.environ.get("APPDIR_ENV") or APPDIR.parent)  # an update checks an app dir that is elsewhere
 PYTHON = ENV / "bin/python"
 LIB = Path(__file__).absolute().parents[1]  # in an update, that of the new version
+FLAGS = ("-I", "-B", "-X", "utf8", "-W", "ignore")  # as lib/run has them: no Python of the caller, nothing written
 CORE_CONFIG = APPDIR / f"{FRAMEWORK}.conf"
 
 

@@ -6,7 +6,7 @@ interrupted one.
 
 import shutil
 
-from appdir.core import ENV, LIB, PYTHON, Stop, run
+from appdir.core import ENV, FLAGS, LIB, PYTHON, Stop, run
 
 PARTS = ("bin", "etc", "include", "lib", "share", "src")
 BEFORE, FAILED, NEW = (ENV / name for name in (".before-upgrade", ".failed-upgrade", ".new-snapshot"))
@@ -14,7 +14,7 @@ BEFORE, FAILED, NEW = (ENV / name for name in (".before-upgrade", ".failed-upgra
 
 def in_env(*command, **options):
     """Run a command of this program by the env's Python, in a process of its own, and return it."""
-    return run(PYTHON, "-I", "-X", "utf8", "-W", "ignore", LIB, *command, **options)
+    return run(PYTHON, *FLAGS, LIB, *command, **options)
 
 
 def keep():

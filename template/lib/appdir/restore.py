@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 from appdir.answers import APP_NAME
-from appdir.core import Stop, run, say
+from appdir.core import FLAGS, Stop, run, say
 
 VENV = ["bin", "include", "lib", "lib64", "pyvenv.cfg"]
 
@@ -84,7 +84,7 @@ def command(env, *args, python=None):
     """Run a command of the restored app dir; Stop if it fails, as it has said why."""
     lib = env / "app/lib"
     environment = os.environ | {"APPDIR": str(env / "app")}
-    done = run(python or env / "bin/python", "-I", "-X", "utf8", "-W", "ignore", lib, *args,
+    done = run(python or env / "bin/python", *FLAGS, lib, *args,
                cwd=None, env=environment, capture_output=False)  # fmt: skip
     if done.returncode:
         raise Stop(f"{args[0]} failed, see above; fix that and run this again")

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from appdir import env, rendering, users
-from appdir.core import APPDIR, PYTHON, Stop, kept, lock, note, reason, report, run
+from appdir.core import APPDIR, FLAGS, PYTHON, Stop, kept, lock, note, reason, report, run
 from appdir.git import alone, attempt, git, head, is_tracked, names, prefix
 
 WORK = APPDIR / ".update"
@@ -195,7 +195,7 @@ def lay_out(work, plan, merged, labels):
 
 def stage_two(work, *options):
     """Hand over to the code of the version that is laid out in a folder, and end as it ends, unless all is well."""
-    command = [PYTHON, "-I", "-X", "utf8", "-W", "ignore", work / "app/lib", "update-stage-two"]
+    command = [PYTHON, *FLAGS, work / "app/lib", "update-stage-two"]
     environment = {"env": os.environ | {"APPDIR": str(APPDIR)}, "cwd": "/"}
     if (done := run(*command, "--help", **environment)).returncode:
         where = "the app dir has not changed; run ./update.sh --abort"

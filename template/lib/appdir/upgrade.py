@@ -10,7 +10,7 @@ import subprocess
 import time
 
 from appdir import env, packages
-from appdir.core import APPDIR, ENV, Stop, kept, lock, note, report, say
+from appdir.core import APPDIR, ENV, FLAGS, Stop, kept, lock, note, report, say
 from appdir.users import run_as_owner, user
 
 RUNS = APPDIR / "data/upgrades"
@@ -71,7 +71,7 @@ def keep_record(run, name, text):
 def upgrade(output, verbose):
     """Let pip upgrade, then migrate, then look that the app can start; what they print goes into `output`."""
     files = packages.as_options(packages.requirement_files())
-    ours = [packages.PYTHON, "-I", "-X", "utf8", "-W", "ignore", env.LIB]
+    ours = [packages.PYTHON, *FLAGS, env.LIB]
     steps = {
         "pip could not upgrade the packages": [
             *packages.PIP,
