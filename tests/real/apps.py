@@ -2,33 +2,24 @@
 
 import configparser
 import contextlib
-import fcntl
 import hashlib
 import os
 import re
 import shlex
-import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.error
 from dataclasses import dataclass, field
-from importlib.util import cache_from_source
 from pathlib import Path
 
-from real.pythons import find_python
+from real import envs
+from real.envs import copy_env, make_env, shared_env
 from real.web import Web
 
-UV = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
-# taken before the tests move HOME, so that each package is fetched once
-PIP_CACHE = os.environ.get("PIP_CACHE_DIR") or str(Path.home() / ".cache/pip")
-UV_CACHE = subprocess.run([UV, "cache", "dir"], capture_output=True, text=True).stdout.strip()
-RARE = {"3.12", "3.13"}  # Pythons with which an app is set up once, so that to compile all would take longer
 ADMIN = ("admin", "s3cret-Test")
-shared_envs = None  # the folder in which the tests of this run keep the envs that they share
 KINDS = {
     "tailbone": {"framework": "rattail"},
     "wuttaweb": {"framework": "wutta"},
@@ -205,76 +196,9 @@ def make_app(render, folder, python="3.11", packages=True, pins=(), **answers):
     if pins:
         requirements = folder / "requirements-old.txt"
         requirements.write_text((app.dir / "requirements.txt").read_text() + "".join(f"{pin}\n" for pin in pins))
-    if requirements and shared_envs:
+    if requirements and envs.shared_envs:
         key = hashlib.sha256(f"{python} {requirements.read_text()}".encode()).hexdigest()
-        copy_env(shared_env(shared_envs / key[:16], python, requirements), folder)
+        copy_env(shared_env(envs.shared_envs / key[:16], python, requirements), folder)
     else:
         make_env(folder, python, requirements)
     return app
-
-
-def make_env(folder, python, requirements=None):
-    """Make an env with pip, and the packages that a file of requirements names, if one is given."""
-    uv("venv", "--quiet", "--seed", "--allow-existing", "--python", find_python(python) or python, folder)
-    if requirements:
-        install(folder, requirements)
-        if python not in RARE:
-            compile_packages(folder)
-
-
-def install(env, requirements):
-    """Install into an env what a file of requirements names."""
-    uv("pip", "install", "--quiet", "--python", env / "bin/python", "-r", requirements)
-
-
-def compile_packages(env):
-    """Compile the packages of an env, each file once for all envs: uv gives them the same files, by hard links."""
-    store = shared_envs / "compiled"
-    store.mkdir(exist_ok=True)
-    new = {}
-    for path in env.glob("lib/python3.*/site-packages/**/*.py"):
-        compiled, known = Path(cache_from_source(path)), store / str(path.stat().st_ino)
-        compiled.parent.mkdir(exist_ok=True)
-        if known.exists():
-            compiled.hardlink_to(known)
-        else:
-            new[path] = compiled, known
-    command = [env / "bin/python", "-m", "compileall", "-q", "-i", "-"]  # -i -: the names come by stdin
-    subprocess.run(command, input="\n".join(map(str, new)), text=True, capture_output=True)  # some are templates
-    for compiled, known in new.values():
-        with contextlib.suppress(FileExistsError, FileNotFoundError):
-            known.hardlink_to(compiled)
-
-
-def shared_env(folder, python, requirements):
-    """Return an env to be copied, made by whichever test needs it first."""
-    return once(folder, lambda folder: make_env(folder, python, requirements))
-
-
-def once(folder, make):
-    """Let `make` make a folder for all tests of the run, in whichever worker is first; return it when it is made."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    made = folder.with_suffix(".made")
-    with open(folder.with_suffix(".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not made.exists():
-            make(folder)
-            made.touch()
-    return folder
-
-
-def copy_env(source, folder):
-    """Copy an env to a folder: by hard links, but for the scripts, which hold its path."""
-    subprocess.run(["cp", "--archive", "--link", f"{source}/.", folder], check=True)
-    shutil.rmtree(folder / "bin")
-    shutil.copytree(source / "bin", folder / "bin", symlinks=True)
-    for path in (folder / "bin").iterdir():
-        if not path.is_symlink():
-            path.write_bytes(path.read_bytes().replace(os.fsencode(source), os.fsencode(folder)))
-
-
-def uv(*args):
-    """Run uv, which makes envs in seconds; an error shows what it printed."""
-    environment = os.environ | {"UV_PYTHON_DOWNLOADS": "never", "UV_CACHE_DIR": UV_CACHE}
-    done = subprocess.run([UV, *map(str, args)], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, f"uv {args}:\n{done.stderr}"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from aiosmtpd.controller import Controller
-from real import apps
+from real import envs
 from real.apps import KINDS, free_port, listens, make_app, running
 from real.pythons import find_python
 from real.spread import spread
@@ -34,9 +34,9 @@ def shared_envs(tmp_path_factory):
     """Let all tests of this run share packages, Copier, and the envs that they need: each is made once, and copied."""
     base = tmp_path_factory.getbasetemp()
     ours = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "envs"
-    apps.shared_envs = Path(os.environ.get("TEST_ENVS") or ours)  # a folder that outlives the run, for short runs
+    envs.shared_envs = Path(os.environ.get("TEST_ENVS") or ours)  # a folder that outlives the run, for short runs
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PIP_CACHE_DIR", apps.PIP_CACHE)
+        patch.setenv("PIP_CACHE_DIR", envs.PIP_CACHE)
         patch.setenv("COPIER", str(Path(sys.executable).with_name("copier")))  # for update.sh and adopt.py
         yield
 

@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from real.apps import UV, App, free_port
+from real.apps import App, free_port
+from real.envs import UV
 
 ROOT = Path(__file__).parents[2]
 

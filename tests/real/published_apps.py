@@ -10,7 +10,8 @@ import json
 import re
 
 import pytest
-from real.apps import ADMIN, install, make_app
+from real.apps import ADMIN, make_app
+from real.envs import install
 from real.menu_walk import walk
 from support import ROOT
 

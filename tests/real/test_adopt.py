@@ -14,7 +14,8 @@ from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
-from real.apps import UV, App, free_port, uv
+from real.apps import App, free_port
+from real.envs import UV, uv
 from real.pythons import find_python
 from real.web import Web
 from support import files, git, release, require

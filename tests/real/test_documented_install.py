@@ -8,7 +8,8 @@ from pathlib import Path
 import pexpect
 import pytest
 import yaml
-from real.apps import App, free_port, install
+from real.apps import App, free_port
+from real.envs import install
 from support import ROOT, require
 
 COMMANDS = re.search(r"<!-- install -->\n```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1].splitlines()

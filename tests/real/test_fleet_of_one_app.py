@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from real.apps import App, uv
+from real.apps import App
 from real.backups import snapshots
+from real.envs import uv
 from real.pythons import find_python
 from support import ROOT, files, git, release, require
 

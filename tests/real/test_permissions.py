@@ -5,8 +5,9 @@ import shutil
 import subprocess
 
 import pytest
-from real.apps import ADMIN, KINDS, App, free_port, listens, make_app, running, until, uv
+from real.apps import ADMIN, KINDS, App, free_port, listens, make_app, running, until
 from real.backups import variables
+from real.envs import uv
 from real.users import DEVELOPER, PYTHON, SERVICE_USER, by, open_folder, user_group
 from real.web import Web
 from support import generated, git, release

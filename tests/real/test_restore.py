@@ -11,8 +11,9 @@ import time
 
 import pytest
 from real import wheels
-from real.apps import ADMIN, KINDS, free_port, interrupt, listens, make_app, running, uv
+from real.apps import ADMIN, KINDS, free_port, interrupt, listens, make_app, running
 from real.backups import SCRIPTS, records, repository, snapshots, variables, watching, writing
+from real.envs import uv
 from real.users import PYTHON, SERVICE_USER, open_folder
 from support import ROOT, git, require
 

@@ -6,7 +6,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from real import apps
+from real import envs
 
 
 def wheel(folder, name, version, requires=(), files=()):
@@ -41,12 +41,12 @@ def keep(app):
                 path.rename(house() / path.name)
 
     house().mkdir(parents=True, exist_ok=True)
-    apps.once(house() / hashlib.sha256(frozen.encode()).hexdigest()[:16], fetch)
+    envs.once(house() / hashlib.sha256(frozen.encode()).hexdigest()[:16], fetch)
 
 
 def house():
     """Return the folder of this run's wheels."""
-    return apps.shared_envs / "wheels"
+    return envs.shared_envs / "wheels"
 
 
 def settings():
