@@ -85,7 +85,7 @@ def test_file_is_written_whole_and_private(tmp_path, monkeypatch):
 
 
 def test_one_at_a_time(app_dir):
-    code = "import fcntl, os; fcntl.flock(os.open('.', 0), fcntl.LOCK_EX); print(flush=True); input()"
+    code = "import fcntl, os; fcntl.flock(os.open('.', 0), fcntl.LOCK_SH); print(flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", code], cwd=app_dir, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as other:
