@@ -167,7 +167,7 @@ def shops(fleet):
 def authenticates(fleet, name, password):
     """Return whether the app knows its admin by a password."""
     code = (
-        "import sys; sys.path.insert(0, 'lib'); from appdir import load_config; app = load_config().get_app()\n"
+        "import sys; sys.path.insert(0, 'lib'); from appdir.core import load_config; app = load_config().get_app()\n"
         "with app.short_session() as s: print(app.get_auth_handler().authenticate_user(s, 'admin', sys.argv[1]))"
     )
     shop = fleet.hosts[name.split("-")[0]]
