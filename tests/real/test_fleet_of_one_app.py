@@ -150,7 +150,7 @@ def test_update_whose_setup_fails_is_undone(one):
     release(one.template, "v1.2.0")
     before = files(one.app)
     output = one.play("update.yml", "-e", "app_dir_version=v1.2.0", code=2)
-    assert "no such role" in output
+    assert "no such role" in output, output
     after = files(one.app)
     changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
     assert not [name for name in changed if not name.startswith("log/") and "__pycache__" not in name]

@@ -68,9 +68,12 @@ class AppDir:
         """Return what a script of the app dir shows with --json; end the module if it shows no result."""
         code, out, err = self.run(*command, "--json", **environment)
         try:
-            return json.loads(out) | {"code": code}
+            found = json.loads(out) | {"code": code}
         except ValueError:
             self.module.fail_json(msg=f"{command[0]} in {self.path}: {reason(err or out)}", stdout=out, stderr=err)
+        if not found["ok"] and err.strip():
+            found["message"] += f" ({reason(err)})"  # what its "see above" means
+        return found
 
     def checks(self):
         """Return what check.sh finds: {check: {status, text}}."""
