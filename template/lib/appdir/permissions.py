@@ -52,7 +52,7 @@ def places():
 def unreachable():
     """Return the bits of a mode that give nobody anything inside the app dir, as it keeps those users out."""
     now = APPDIR.stat()
-    bits = 0 if now.st_mode & 0o007 else 0o007
+    bits = 0 if now.st_mode & 0o007 else 0o005  # no umask lets all others write
     with contextlib.suppress(KeyError):
         owner = user(now.st_uid)
         others = set(grp.getgrgid(now.st_gid).gr_mem) - {owner.pw_name}
