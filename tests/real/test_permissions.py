@@ -15,7 +15,7 @@ from support import generated, git, release
 
 @pytest.fixture(scope="module")
 def app(render):
-    """An app of root with a service user, set up but for its packages, which modes do not need."""
+    """An app of root with a service user, set up but for its packages, which permissions do not need."""
     with open_folder() as folder:
         app = make_app(render, folder / "poser", PYTHON, packages=False, service_user=SERVICE_USER, filemon=True)
         (app.dir / "secrets.conf").write_text("secret")
@@ -29,8 +29,8 @@ def check(app):
     return done.returncode == 0, done.stdout
 
 
-def mend(app):
-    """Let the step of setup.sh put owners and modes right."""
+def correct(app):
+    """Let the step of setup.sh correct owners and modes."""
     app.run("lib/run", "permissions")
     assert check(app) == (True, "permissions all correct\n")
 
@@ -40,9 +40,9 @@ def told(path):
     return path.owner(), path.group(), path.stat().st_mode & 0o7777
 
 
-def test_all_is_put_right(app):
+def test_all_is_corrected(app):
     assert not check(app)[0]
-    mend(app)
+    correct(app)
     group = user_group(SERVICE_USER)
     assert told(app.dir) == ("root", group, 0o2750)
     assert told(app.dir / "secrets.conf") == ("root", group, 0o640)
@@ -61,20 +61,20 @@ def test_all_is_put_right(app):
 
 
 def test_what_root_left_in_a_log_is_named_and_given_back(app):
-    mend(app)
+    correct(app)
     for name in ("log/rattail.log", "data/upgrades/list.txt"):
         (app.dir / name).touch()
         assert check(app) == (
             False,
             f"setup.sh: {name} belongs to root, not to {SERVICE_USER}; ./setup.sh corrects that\n",
         )
-        mend(app)
+        correct(app)
         assert (app.dir / name).owner() == SERVICE_USER
 
 
 def test_folder_changes_hands_with_all_in_it(app, tmp_path):
     """But for what links in it point to."""
-    mend(app)
+    correct(app)
     deep = app.dir / "data/exports/new/0a/bcd/file"
     deep.parent.mkdir(parents=True)
     deep.touch()
@@ -84,7 +84,7 @@ def test_folder_changes_hands_with_all_in_it(app, tmp_path):
     shutil.move(app.dir / "data", tmp_path / "volume")
     (app.dir / "data").symlink_to(tmp_path / "volume")
     assert "data/exports/new belongs to root" in check(app)[1]
-    mend(app)
+    correct(app)
     assert deep.owner() == SERVICE_USER
     assert outside.owner() == "root"
     (app.dir / "data").unlink()
@@ -95,33 +95,33 @@ def test_folder_changes_hands_with_all_in_it(app, tmp_path):
     ("name", "mode"), [("web.conf", 0o400), ("secrets.conf", 0o440), ("data", 0o700), (".", 0o2700)]
 )
 def test_what_an_admin_narrowed_stays(app, name, mode):
-    mend(app)
+    correct(app)
     path = app.dir / name
     before = told(path)[2]
     path.chmod(mode)
-    mend(app)
+    correct(app)
     assert told(path)[2] == mode
     path.chmod(before)
 
 
 @pytest.mark.parametrize(
     ("name", "mode", "right"),
-    [("secrets.conf", 0o644, 0o640), ("web.conf", 0o664, 0o640), ("setup.sh", 0o777, 0o750), ("data", 0o777, 0o770)],
+    [("secrets.conf", 0o644, 0o640), ("web.conf", 0o664, 0o644), ("setup.sh", 0o777, 0o755), ("data", 0o777, 0o770)],
 )
 def test_too_open_is_named_and_narrowed(app, name, mode, right):
-    mend(app)
+    correct(app)
     (app.dir / name).chmod(mode)
     assert check(app) == (
         False,
         f"setup.sh: {name} has mode {mode:04o}, not {right:04o}; ./setup.sh corrects that\n",
     )
-    mend(app)
+    correct(app)
     assert told(app.dir / name)[2] == right
 
 
 def test_modes_of_what_the_app_made_are_its_own_matter(app):
     """Its logs and folders follow the umask of who wrote them; the folder above them is closed."""
-    mend(app)
+    correct(app)
     for path in (app.dir / "log/web.log", app.dir / "data/export.csv"):
         path.touch(0o644)
         shutil.chown(path, SERVICE_USER)
@@ -132,7 +132,7 @@ def test_modes_of_what_the_app_made_are_its_own_matter(app):
 
 def test_folder_of_somebody_else_is_his(app):
     """An admin may give a folder to a user who drops files there."""
-    mend(app)
+    correct(app)
     folder = app.dir / "work/user-files"
     shutil.chown(folder, "nobody")
     assert check(app)[0]
@@ -140,7 +140,7 @@ def test_folder_of_somebody_else_is_his(app):
 
 
 def test_user_that_does_not_exist(app):
-    mend(app)
+    correct(app)
     (app.dir / "lib/appdir/answers.py").write_text(
         (app.dir / "lib/appdir/answers.py").read_text().replace(SERVICE_USER, "no-such-user")
     )
@@ -148,7 +148,7 @@ def test_user_that_does_not_exist(app):
     (app.dir / "lib/appdir/answers.py").write_text(
         (app.dir / "lib/appdir/answers.py").read_text().replace("no-such-user", SERVICE_USER)
     )
-    assert (code, "there is no user no-such-user; make it with: adduser" in text) == (False, True)
+    assert (code, "no-such-user is missing" in text, "adduser" in text) == (False, True, True)
 
 
 def test_the_docs_tell_it(app):
