@@ -187,6 +187,8 @@ def main(argv):
     for name in ("quiet", "json", "preview"):
         setattr(report, name, getattr(options, name, False))
     os.umask(0o027)
+    if report.quiet or report.json:
+        never_prompt()
     try:
         if command not in ("restore", "permissions"):
             check_place()
@@ -198,6 +200,17 @@ def main(argv):
     except OSError as error:
         return report.end(Stop(f"{error}; fix that and run it again"))
     return report.end()
+
+
+def never_prompt():
+    """Let git, ssh, pip and restic fail where they would ask: with --quiet and --json, nobody is there to answer."""
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for name, value in {
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_SSH_COMMAND": "ssh -oBatchMode=yes",
+        "PIP_NO_INPUT": "1",
+    }.items():
+        os.environ.setdefault(name, value)
 
 
 def check_place():

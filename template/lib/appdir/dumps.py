@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL
 from appdir.core import Stop
 
 TOOLS = {  # the names of a tool, of which one is enough, and its options
-    ("postgresql", "dump"): (["pg_dump"], ["--format=custom", "--compress=0"]),
+    ("postgresql", "dump"): (["pg_dump"], ["--no-password", "--format=custom", "--compress=0"]),
     ("postgresql", "load"): (
         ["pg_restore"],
         ["--clean", "--if-exists", "--single-transaction", "--exit-on-error", "--no-owner", "--no-acl"],
