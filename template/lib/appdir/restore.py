@@ -152,6 +152,7 @@ def once(work, name, step, *args):
 def main(options):
     """Restore everything, step by step."""
     env, wanted = Path(options.env).absolute(), options.snapshot or ""
+    os.umask(0o022)  # those who run the servers must be able to read the env; the app dir is private by its mode
     if re.search("[^A-Za-z0-9/._@+-]", str(env)):
         raise Stop(f"upstream cannot read config in {env}; use a path of A-Z a-z 0-9 / . _ @ + -", 2)
     work = env / ".restore"
