@@ -10,6 +10,8 @@ from pathlib import Path
 
 WRITER = """
 from appdir.core import APPDIR, load_config
+from appdir.users import become_owner
+become_owner("log")
 app = load_config().get_app()
 folder = APPDIR / "data/batches/writer"
 folder.mkdir(exist_ok=True)
@@ -24,6 +26,8 @@ while True:
 READER = """
 import sqlalchemy as sa
 from appdir.core import load_config
+from appdir.users import become_owner
+become_owner("log")
 engine = load_config().appdb_engine
 with engine.connect() as connection:
     if engine.dialect.name == "sqlite":
