@@ -1,10 +1,10 @@
 """Guesses the template's answers from what an old app dir says and has."""
 
 import re
+import zoneinfo
 from pathlib import Path
 
 from adopt.ini import words
-from adopt.tools import HERE
 
 ADDRESS = r"[\w.+-]+@[\w.-]+\w"
 NAME = r"[a-z][a-z0-9_]{0,39}"
@@ -53,10 +53,10 @@ def written(old):
 
 
 def time_zone(old):
-    """Return the app's time zone, or else that of the system; UTC if the template does not know it."""
+    """Return the app's time zone, or else that of the system; UTC if that is none."""
     system = str(Path("/etc/localtime").resolve()).partition("/zoneinfo/")[2]
     zone = old.get(old.framework, "timezone.default") or system
-    return zone if zone in (HERE / "includes/time_zones.txt").read_text().splitlines() else "UTC"
+    return zone if zone in zoneinfo.available_timezones() else "UTC"
 
 
 def parts_of_rattail(old, has_package):

@@ -48,15 +48,27 @@ ANSWERS = [
     {"batch_types": [], "export_types": [], "overnight": [], "services": "none", "starter": False},
     dict.fromkeys(("batches", "exports", "uploads", "luigi", "work", "offline_assets", "backups"), False),
     {"framework": "wutta", "batches": False, "luigi": False, "work": False, "sessions": "database"},
+    {"web": False, "datasync": True, "filemon": True, "services": "systemd"},
+    {"framework": "wutta", "web": False, "luigi": False, "reverse_proxy": "https", "url_prefix": "/shop"},
 ]
 
 
 def questions(template=ROOT):
-    """Return the questions of a template's copier.yml that can be answered: a dict of their settings by name."""
-    entries = yaml.safe_load((template / "copier.yml").read_text())
-    return {
-        name: entry for name, entry in entries.items() if not name.startswith("_") and entry.get("when") is not False
-    }
+    """Return the questions of a template's copier.yml whose answers are kept: a dict of their settings by name.
+
+    Every entry has a type; that of a question for yes or no is "bool".  Choices are a list of their values.
+    """
+    found = {}
+    for name, entry in yaml.safe_load((template / "copier.yml").read_text()).items():
+        if name.startswith("_") or entry.get("when") is False or entry.get("secret"):
+            continue
+        found[name] = {"type": "str", **entry}
+        if isinstance(entry.get("choices"), dict):
+            found[name]["choices"] = list(entry["choices"].values())
+        if found[name].get("choices") == [True, False]:
+            found[name]["type"] = "bool"
+            del found[name]["choices"]
+    return found
 
 
 def choices_of(entry):

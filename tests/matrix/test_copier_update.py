@@ -84,7 +84,7 @@ def test_uncommitted_edit_is_refused(app):
 
 def test_bad_answer_is_refused(app):
     before = files(app)
-    with pytest.raises((copier.errors.UserMessageError, ValueError), match=r"web_port.*: \w+ a port from 1024"):
+    with pytest.raises(ValueError, match="question 'web_port': Enter a port from 1024"):
         update(app, web_port="80")
     assert files(app) == before
 
@@ -94,7 +94,7 @@ def test_answers_file_with_a_bad_answer_is_refused(app):
     answers.write_text(answers.read_text().replace("UTC", "mars"))
     commit(app)
     before = files(app)
-    with pytest.raises((copier.errors.UserMessageError, ValueError), match=r"time_zone.*: \w+ a name from"):
+    with pytest.raises(ValueError, match="question 'time_zone': Enter a name from"):
         update(app)
     assert files(app) == before
 

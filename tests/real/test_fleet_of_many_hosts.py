@@ -215,7 +215,7 @@ def test_unknown_question_is_refused_by_name(shops):
     options = ["--limit", "south-poser", "-e", "app_dir_path=/srv/envs/new/app", "-e", "answer_lugi=false"]
     done = shops.play("setup.yml", *options, check=False)
     assert done.returncode == 2
-    assert "Copier could not render: 'lugi: no such question" in told(done.stdout)
+    assert "no such question with these answers: answer_lugi" in told(done.stdout)
     assert [path.name for path in env.iterdir()] == ["bin"]
 
 

@@ -69,8 +69,8 @@ def one(nothing):
     output = nothing.play("setup.yml", "--check", "--diff", changes=True)
     assert "Install Copier" in output
     assert not nothing.env.parent.exists()
-    output = nothing.play("setup.yml", "-e", "answer_web_port=nothing", code=2)
-    assert "'web_port: use a port from 1024 to 65535'" in output
+    output = nothing.play("setup.yml", "-e", "answer_web_port=80", code=2)
+    assert "question 'web_port': Enter a port from 1024 to 65535" in output
     assert not nothing.app.exists()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PIP_NO_INDEX", "1")

@@ -570,7 +570,7 @@ def test_place_where_an_update_would_lose_is_refused(app, place):
     ("answer", "reason"),
     [
         ("lugi=false", "--data lugi: no such question"),
-        ("web_port=80", "use a port from 1024 to 65535"),
+        ("web_port=80", "question 'web_port': Enter a port from 1024 to 65535"),
     ],
 )
 def test_bad_answer_is_refused(app, answer, reason):

@@ -18,7 +18,7 @@ ARRIVES = {
         "cron.conf": ["[wutta.config]", "require = %(here)s/wutta.conf"],
         "web.conf": ["[wutta.config]", "require = %(here)s/wutta.conf", "wutta.config = %(__file__)s"],
         "system/logrotate.conf": ['"log/wutta.log"'],
-        "requirements.txt": ["wuttaweb"],
+        "requirements.txt": ["WuttaWeb"],
     }),
     "app_package": (2, {
         "rattail.conf": [
@@ -103,6 +103,13 @@ SWITCHES = {
         "rattail.conf": ["model_spec = poser.db.model"],
         "web.conf": ["pyramid.includes = pyramid_exclog poser.web"],
     },
+    "web": {
+        "web.conf": ["[server:main]"], "programs.conf": ["[program:poser-web]"],
+        "requirements.txt": ["Tailbone", "pyramid_exclog", "Paste"],
+        "rattail.conf": ["[rattail.cleanup]", "web.menus.handler.spec = poser.web.menus:ShopMenuHandler"],
+        "data": ["uploads", "libcache"], ".": ["sessions", "web.conf"], "poser/poser": ["web"],
+        "lib": ["WEB = True", 'SESSIONS = "files"', "OFFLINE_ASSETS = True", "UPLOADS = True"],
+    },
     "offline_assets": {"web.conf": ["/libcache = libcache", "liburl.vue = /libcache/vue-2.6.14.min.js"]},
     "send_mail": {
         "rattail.conf": ["send_emails = true", "keys = file, console, email", "class = handlers.SMTPHandler"],
@@ -130,7 +137,7 @@ GOOD = {
     "pypi_name": ["A", "my.app-2_x"],
     "time_zone": ["UTC", "America/Argentina/Buenos_Aires"],
     "web_host": ["0.0.0.0", "localhost", "app-1.example.com"],
-    "web_port": ["1024", "65535", 8080],
+    "web_port": [1024, 65535, 8080],
     "url_prefix": ["", "/a", "/a_B/c-2"],
     "domain": ["localhost", "shop-1.example.com"],
     "service_user": ["", "_poser", "www-data", "a" * 32, "rooter"],
@@ -139,8 +146,8 @@ GOOD = {
     "batch_types": [[], ["a"], ["a" * 40, "b_2"]],
     "export_types": [[], ["a"], ["a" * 40, "b_2"]],
     "overnight": [[], ["a"], ["a" * 40, "b_2"]],
-    "luigi_port": ["1024", "65535"],
-    "web_api_port": ["1024", "65535"],
+    "luigi_port": [1024, 65535],
+    "web_api_port": [1024, 65535],
     "backup_repository": [
         "/srv/backups", "../../backups/poser", "sftp:backup@host.example.com:/srv/poser", "sftp://backup@host:2222//srv",
         "rest:https://host.example.com:8000/poser/", "rest:https://user@host/poser", "s3:s3.amazonaws.com/bucket/poser",
@@ -210,7 +217,7 @@ def test_part_is_on_or_off(render, tmp_path, part):
 def test_good_answer_is_taken(render, tmp_path, number):
     """All questions at once, each with its next good answer."""
     answers = {name: values[number % len(values)] for name, values in GOOD.items()}
-    ports = {"web_port": "8080", "luigi_port": "8081", "web_api_port": "8082"}  # which must differ
+    ports = {"web_port": 8080, "luigi_port": 8081, "web_api_port": 8082}  # which must differ
     one_port = list(ports)[number % 3]
     answers |= ports | {one_port: answers[one_port]}
     app = render(tmp_path / "app", **answers, reverse_proxy="https", web_api=True)

@@ -28,7 +28,7 @@ MADE_LATER |= {
 }
 COMMANDS = ["setup.sh", "check.sh", "update.sh", "upgrade.sh", "overnight.sh", "backup.sh", "restore.sh", "cleanup.sh"]
 COMMANDS += ["services.sh", "adopt.py", "copier", "ansible-playbook"]
-OTHERS = {"beaker_cache"}  # names of other software
+OTHERS = {"beaker_cache", "show_all"}  # names of other software, and a question whose answer is not kept
 
 
 @pytest.fixture(scope="module")

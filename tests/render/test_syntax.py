@@ -47,7 +47,7 @@ def test_shell_help_and_bad_use(app):
 
 def test_config(app):
     names = [*app.glob("*.conf"), *app.glob("luigi/*.cfg"), *app.glob("luigi/*.conf")]
-    assert len(names) >= 5
+    assert len(names) >= 4
     for path in names:
         parser = configparser.ConfigParser(defaults={"here": "here", "__file__": "file"})
         parser.read_string(path.read_text(), path.name)

@@ -7,7 +7,7 @@ import copier
 import pytest
 import yaml
 from render.elsewhere import render_elsewhere
-from support import ANSWERS, ROOT, files, questions
+from support import ANSWERS, ROOT, files, git, questions
 
 MANUAL = {
     "data": ["batches", "exports", "templates", "upgrades", "uploads"],
@@ -65,7 +65,7 @@ def questions_only(tmp_path_factory):
     shutil.copy2(ROOT / "copier.yml", folder)
     shutil.copytree(ROOT / "includes", folder / "includes")
     (folder / "template").mkdir()
-    shutil.copy2(ROOT / "template/{{ _copier_conf.answers_file }}.jinja", folder / "template")
+    shutil.copy2(ROOT / "template/{{_copier_conf.answers_file}}.jinja", folder / "template")
     return folder
 
 
@@ -98,3 +98,34 @@ def test_without_the_starter_nothing_names_its_code(render, tmp_path, answers):
     names = {name for name, text in texts.items() if re.search(r"\bposer[./]", text)}
     assert names <= {name for name in texts if name.startswith("lib/")}
     assert "\nthreads = 1\n" in texts["web.conf"]  # no repair of the starter lets threads share a session
+
+
+@pytest.mark.parametrize("framework", ["rattail", "wutta"])
+def test_host_without_web_app_has_nothing_of_it(render, tmp_path, framework):
+    """Even where everything that belongs to one was answered."""
+    web = {"web_api": True, "uploads": True} if framework == "rattail" else {}
+    web |= {"reverse_proxy": "https", "url_prefix": "/shop", "sessions": "redis", "offline_assets": True}
+    app = render(tmp_path / "poser/app", framework=framework, web=False, send_mail=True, **web)
+    names = {path.relative_to(app).as_posix() for path in app.rglob("*")}
+    for name in ("web.conf", "webapi.conf", "sessions", "data/libcache", "data/uploads", "poser/poser/web"):
+        assert name not in names
+    assert not [name for name in names if "nginx" in name or "apache" in name]
+    text = "\n".join((app / name).read_text() for name in names if "." in name and "/" not in name and name[0] != ".")
+    assert not re.search(r"tailbone|wuttaweb|pserve|paste|redis|beaker|poser\.web|web\.conf|proxy", text, re.IGNORECASE)
+
+
+@pytest.mark.parametrize("framework", ["rattail", "wutta"])
+def test_host_without_servers_has_no_supervisor(render, tmp_path, framework):
+    app = render(tmp_path / "poser/app", framework=framework, web=False, luigi=False)
+    assert not (app / "supervisor.conf").exists()
+    assert not (app / "programs.conf").exists()
+    for name in ("requirements.txt", "system/crontab", "README.md"):
+        assert "supervisor" not in (app / name).read_text()
+
+
+def test_names_in_the_template_are_short_and_plain():
+    """So that `git ls-files | xargs wc -l` works."""
+    names = git("ls-files", cwd=ROOT / "template").splitlines()
+    assert len(names) > 50
+    assert not [name for name in names if len(name) >= 80]
+    assert not [name for name in names if re.search(r"""[\s"'\\]""", name)]
