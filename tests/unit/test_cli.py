@@ -16,7 +16,7 @@ def test_each_script_has_a_command():
 def test_help_says_what_it_is_for_and_gives_an_example(command):
     lines = cli.Parser(command).format_help().splitlines()
     assert lines[0].endswith(".")
-    assert lines[-2:] == ["Example:", f"  {cli.COMMANDS[command][3]}"]
+    assert lines[-2:] == ["Example:", f"  {cli.COMMANDS[command][-1]}"]
     assert f"./{command}.sh" in lines[-1]
     assert max(map(len, lines)) <= 120
 

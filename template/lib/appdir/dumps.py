@@ -1,28 +1,37 @@
-"""PostgreSQL's and MySQL's own tools, and how to run them.
+"""Dumps of a PostgreSQL or MySQL database: how to run its own tools, and how a restore loads a dump.
 
 A password reaches them by the environment or an open file, never as an argument.
 """
 
+import json
 import os
+import re
 import shutil
+import subprocess
+import tempfile
+from pathlib import Path
 
-from sqlalchemy.engine import URL
+import sqlalchemy as sa
 
-from appdir.core import Stop
+from appdir.core import APPDIR, Stop, first_line, load_config, reason, say, write
+from appdir.secretsconf import SECRETS, database_url
 
-TOOLS = {  # the names of a tool, of which one is enough, and its options
-    ("postgresql", "dump"): (["pg_dump"], ["--no-password", "--format=custom", "--compress=0"]),
-    ("postgresql", "load"): (
-        ["pg_restore"],
-        ["--clean", "--if-exists", "--single-transaction", "--exit-on-error", "--no-owner", "--no-acl"],
-    ),
-    ("mysql", "dump"): (
-        ["mariadb-dump", "mysqldump"],
-        ["--single-transaction", "--quick", "--hex-blob", "--routines", "--events", "--no-tablespaces"],
-    ),
-    ("mysql", "load"): (["mariadb", "mysql"], []),
+CLEAN = ["--clean", "--if-exists", "--single-transaction", "--exit-on-error", "--no-owner", "--no-acl"]
+MYSQL = ["--single-transaction", "--quick", "--hex-blob", "--routines", "--events", "--no-tablespaces"]
+TOOLS = {  # of a kind of database: the package; the names of a tool, of which one is enough, and its options
+    "postgresql": {
+        "package": "postgresql-client",
+        "dump": (["pg_dump"], ["--no-password", "--format=custom", "--compress=0"]),
+        "load": (["pg_restore"], CLEAN),
+    },
+    "mysql": {
+        "package": "default-mysql-client",
+        "dump": (["mariadb-dump", "mysqldump"], MYSQL),
+        "load": (["mariadb", "mysql"], []),
+    },
 }
-PACKAGES = {"postgresql": "postgresql-client", "mysql": "default-mysql-client"}
+# while it exists in a database, what is there comes from the restore that has its token
+MARK = sa.Table("appdir_restore", sa.MetaData(), sa.Column("token", sa.String(64)))
 
 
 def backend(url):
@@ -36,25 +45,80 @@ def tool(url, action):
     Stop if there is none, with a text that says what to install.
     """
     kind = backend(url)
-    if (kind, action) not in TOOLS:
+    if kind not in TOOLS:
         raise Stop(f"a database of {kind} cannot be backed up")
-    names, options = TOOLS[kind, action]
+    names, options = TOOLS[kind][action]
     name = next(filter(shutil.which, names), None)
     if not name:
-        raise Stop(f"{names[0]} is missing; install it with: apt-get install {PACKAGES[kind]}")
+        raise Stop(f"{names[0]} is missing; install it with: apt-get install {TOOLS[kind]['package']}")
     if kind == "postgresql":
-        where = URL.create("postgresql", url.username, None, url.host, url.port, url.database, url.query)
+        where = sa.engine.URL.create("postgresql", url.username, None, url.host, url.port, url.database, url.query)
         password = {"PGPASSWORD": url.password} if url.password else {}
         return [name, f"--dbname={where.render_as_string()}", *options], os.environ | password
-    return [name, f"--defaults-extra-file=/dev/fd/{mysql_options(url)}", *options, url.database], os.environ.copy()
-
-
-def mysql_options(url):
-    """Return an open file, in memory, with what MySQL's tools must know of a URL."""
-    socket = url.query.get("unix_socket")
-    values = {"host": url.host, "port": url.port, "socket": socket, "user": url.username, "password": url.password}
+    values = {"host": url.host, "port": url.port, "socket": url.query.get("unix_socket")}
+    values |= {"user": url.username, "password": url.password}
     quoted = {key: str(value).replace("\\", "\\\\").replace('"', '\\"') for key, value in values.items() if value}
-    handle = os.memfd_create("options", 0)  # 0: the tool inherits it
-    os.fchmod(handle, 0o600)  # a file that others may write is ignored
+    handle = os.memfd_create("options", 0)  # a file in memory; 0: the tool inherits it
+    os.fchmod(handle, 0o600)  # one that others may write is ignored
     os.write(handle, "\n".join(["[client]", *(f'{key}="{value}"' for key, value in quoted.items()), ""]).encode())
-    return handle
+    return [name, f"--defaults-extra-file=/dev/fd/{handle}", *options, url.database], os.environ.copy()
+
+
+def main(options):
+    """Load the dump of a restore, unless the database is SQLite, which comes with the app dir."""
+    plan = Path(options.path)
+    _, dump, token = json.loads(plan.read_text())
+    other = options.ask_database or "DATABASE_URL" in os.environ
+    engine = load_config().appdb_engine
+    kind = backend(engine.url)
+    if kind == "sqlite":
+        if other:
+            raise Stop("the backup has a SQLite database, restored with the app dir; give no URL of another")
+        return
+    if not dump:
+        raise Stop(f"the backup has no dump; remove {APPDIR.parent} and try an older one, see: restic snapshots")
+    if other:
+        url = database_url(options.ask_database)
+        if backend(sa.engine.make_url(url.replace("%%", "%"))) != kind:
+            raise Stop(f"the backup is of a {kind} database, and cannot be loaded into another kind")
+        text = SECRETS.read_text()
+        old = re.search(r"^default\.url = (.*)$", text, re.MULTILINE)[1]
+        write(SECRETS, text.replace(f" = {old}\n", f" = {url}\n").encode(), SECRETS.stat().st_mode & 0o777)
+        engine = load_config().appdb_engine
+    mark(engine, token)
+    say("database", f"loading it into {engine.url.render_as_string()}")
+    load(engine.url, dump)
+    (plan.parent / "database").touch()
+    MARK.drop(engine)
+
+
+def mark(engine, token):
+    """Mark an empty database as that of this restore; refuse one that holds anything else."""
+    where = engine.url.render_as_string()
+    try:
+        with engine.begin() as connection:
+            tables = set(sa.inspect(connection).get_table_names())
+            found = connection.execute(sa.select(MARK.c.token)).scalar() if MARK.name in tables else None
+            if found == token:
+                return
+            # MySQL keeps the table of a run that was interrupted before it wrote its token
+            if found or tables - {MARK.name}:
+                raise Stop(f"{where} holds tables, and nothing is ever overwritten; name an empty one, see --help")
+            MARK.create(connection, checkfirst=True)
+            connection.execute(MARK.insert().values(token=token))
+    except sa.exc.SQLAlchemyError as error:
+        why = first_line(error)
+        raise Stop(f"{where} does not answer: {why}; create it, or name another, see --help") from error
+
+
+def load(url, dump):
+    """Pipe the dump out of the repository into the database."""
+    command, environment = tool(url, "load")
+    with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as errors:
+        fetch = subprocess.Popen(["restic", "dump", dump, "/database.dump"], stdout=subprocess.PIPE, stderr=errors)
+        done = subprocess.run(command, stdin=fetch.stdout, env=environment, stdout=said, stderr=said, close_fds=False)
+        fetch.stdout.close()
+        for code, name, file in ((done.returncode, command[0], said), (fetch.wait(), "restic dump", errors)):
+            file.seek(0)
+            if code:
+                raise Stop(f"{name}: {reason(file.read())}; fix that and run this again")
