@@ -1,11 +1,11 @@
-"""The database's schema: where it is, and how it comes to the newest version."""
+"""The database: how its schema comes to the newest version, and the first admin in it."""
 
 import importlib
+import secrets
+import socket
 
 from appdir import users
 from appdir.core import CORE_CONFIG, FRAMEWORK, Stop, first_line, kept, load_config, note, say, would
-
-STEP = "database"
 
 
 def main(_):
@@ -44,10 +44,10 @@ def migrate():
     where = engine.url.render_as_string()
     current, heads = revisions(engine)
     if current == heads:
-        kept(STEP, "schema is up to date")
+        kept("database", "schema is up to date")
         return
-    would(STEP, f"bring the schema of {where} up to date")
-    say(STEP, f"bringing the schema of {where} up to date")
+    would("database", f"bring the schema of {where} up to date")
+    say("database", f"bringing the schema of {where} up to date")
     if engine.dialect.name == "sqlite":
         if FRAMEWORK == "rattail":  # as its migrations do, which make the tables of versions whatever the config says
             importlib.import_module("rattail.db.config").configure_versioning(config, force=True)
@@ -55,10 +55,40 @@ def migrate():
         config.get_app().model.Base.metadata.create_all(bind=engine)
         command.stamp(alembic_config(), "heads")
         if current:
-            say(STEP, "new tables created; SQLite cannot change columns, PostgreSQL can")
+            say("database", "new tables created; SQLite cannot change columns, PostgreSQL can")
     else:
         command.upgrade(alembic_config(), "heads")
     current, heads = revisions(engine)
     if current != heads:
         raise Stop(f"the schema of {where} is at {sorted(current)}, not at {sorted(heads)}, after the migration")
     note(migrated=True)
+
+
+def prepare():
+    """Bring the schema to the newest version, and return whether it has an administrator."""
+    migrate()
+    app = load_config().get_app()
+    with app.short_session() as session:
+        return bool(app.get_auth_handler().get_role_administrator(session).users)
+
+
+def create_admin(password):
+    """Create the user admin with a password, generated if None."""
+    app = load_config().get_app()
+    auth, shown = app.get_auth_handler(), password or secrets.token_urlsafe(12)
+    try:
+        with app.short_session(commit=True) as session:
+            user = auth.make_user(session=session, username="admin")
+            auth.set_user_password(user, shown)
+            user.roles.append(auth.get_role_administrator(session))
+            # else the first pages make these roles, and block each other in it
+            auth.get_role_anyone(session)
+            auth.get_role_authenticated(session)
+    except socket.gaierror:  # Rattail notes this machine's address with each change of its tables
+        name = socket.gethostname()
+        raise Stop(f"this machine does not know its own name; add a line to /etc/hosts: 127.0.1.1 {name}") from None
+    with app.short_session() as session:
+        if not auth.authenticate_user(session, "admin", shown):
+            raise Stop("the user admin was created, but its password does not log in; report this, please")
+    note(admin_created=True)
+    say("admin", "user admin created, with " + ("your password" if password else f"password {shown} - shown only now"))

@@ -6,7 +6,7 @@ import secrets
 import shutil
 import sys
 
-from appdir import admin, assets, database, git, packages, permissions, secretsconf, users
+from appdir import assets, database, git, packages, permissions, secretsconf, users
 from appdir.answers import BACKUPS, OFFLINE_ASSETS, SERVICE_USER, SERVICES, URL
 from appdir.core import APPDIR, ENV, Stop, kept, report, say, would, write
 
@@ -27,16 +27,15 @@ def main(options):
     """Run all steps, or with --check only look at permissions."""
     if options.check:
         permissions.check()
+        kept("permissions", "all correct")
         return
     permissions.main()
     packages.install_missing()
-    first = not secretsconf.SECRETS.exists()
     secretsconf.complete(options.ask_database)
     if OFFLINE_ASSETS:
         users.run_as_owner("data", assets.complete)
-    password = os.environ.get("ADMIN_PASSWORD") or (first and not report.preview and ask_password()) or None
     if not options.keep_database:
-        users.run_as_owner("log", prepare_app, password)
+        create_admin(has_admin=users.run_as_owner("log", database.prepare))
     if BACKUPS:
         create_restic_password()
     if git.is_tracked():
@@ -50,20 +49,20 @@ def main(options):
         print(f"\nReady. Start the app with:\n\n    {user}{START[SERVICES]}\n\nThen open {URL}")
 
 
-def prepare_app(password):
-    """Bring the schema to the newest version, and create the first admin with a password."""
-    database.migrate()
-    admin.create(password)
-
-
-def ask_password():
-    """Return a new password, asked for twice on a terminal; None if the answer is empty."""
-    while sys.stdin.isatty():
-        password = getpass.getpass("Password for the user admin (empty: generate one): ")
-        if not password or getpass.getpass("The same again: ") == password:
-            return password or None
-        print("They differ; try again.")
-    return None
+def create_admin(has_admin):
+    """Create the first admin, unless there is one, with a password that is given, asked for twice, or generated."""
+    if has_admin:
+        kept("admin", "there is an admin")
+        return
+    would("admin", "create the user admin")
+    password = os.environ.get("ADMIN_PASSWORD")
+    if not password and sys.stdin.isatty():
+        ask = "Password for the user admin (empty: generate one): "
+        password = getpass.getpass(ask)
+        while password and getpass.getpass("The same again: ") != password:
+            print("They differ; try again.")
+            password = getpass.getpass(ask)
+    users.run_as_owner("log", database.create_admin, password or None)
 
 
 def create_restic_password():
