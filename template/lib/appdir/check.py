@@ -1,6 +1,6 @@
 """Checks the app, one line for each thing, and changes nothing.
 
-Each check is a function that returns one line about what is well, or raises Wrong (somebody
+Each check is a function that returns one line about what is well, or raises Stop (somebody
 has to act) or Unknown (it could not look, or nobody has to act now).
 """
 
@@ -20,10 +20,6 @@ from appdir.git import environment
 DISK_FREE = 0.05  # of the volume: below that, databases and logs stop soon
 
 
-class Wrong(Exception):
-    """Something is wrong; the text says what, and what to do."""
-
-
 class Unknown(Exception):
     """Nothing to act on at once; the text says what could not be seen, or waits."""
 
@@ -33,7 +29,7 @@ def check_config():
     from appdir.check_config import refused
 
     if lines := refused():
-        raise Wrong("; ".join(lines))
+        raise Stop("; ".join(lines))
     return "every config loads"
 
 
@@ -42,14 +38,13 @@ def check_database():
     engine = load_config().appdb_engine
     current, heads = database.revisions(engine)
     if current != heads:
-        raise Wrong("the schema is not the newest; run ./setup.sh, which migrates it")
+        raise Stop("the schema is not the newest; run ./setup.sh, which migrates it")
     return f"{engine.url.render_as_string()} answers, its schema is the newest"
 
 
 def check_permissions():
     """Owner, group and mode of everything are as setup.sh sets them."""
-    if found := permissions.wrong():
-        raise Wrong(f"{permissions.summary(found)}; ./setup.sh corrects that")
+    permissions.check()
     return "permissions are correct"
 
 
@@ -60,7 +55,7 @@ def check_disk():
         usage = shutil.disk_usage(folder)
         lines.append(f"{usage.free / 1e9:.1f} GB ({usage.free / usage.total:.0%}) free on the volume of {folder}")
         if usage.free < DISK_FREE * usage.total:
-            raise Wrong(f"only {lines[-1]}; make room")
+            raise Stop(f"only {lines[-1]}; make room")
     return lines[0]
 
 
@@ -84,9 +79,9 @@ def check_services():
         down = {name: "closed" for name, is_open in states.items() if not is_open}
         hint = "start them" + ": ../bin/supervisord -c supervisor.conf" * supervisor.exists()
     if not states:
-        raise Wrong(f"the state of the servers is unknown: {(done.stderr or done.stdout).strip()}; {hint}")
+        raise Stop(f"the state of the servers is unknown: {(done.stderr or done.stdout).strip()}; {hint}")
     if down:
-        raise Wrong(f"{', '.join(f'{name} is {state}' for name, state in down.items())}; {hint}")
+        raise Stop(f"{', '.join(f'{name} is {state}' for name, state in down.items())}; {hint}")
     return f"up: {', '.join(states)}"
 
 
@@ -119,9 +114,9 @@ def check_web():
         with urllib.request.urlopen(address, timeout=10) as answer:
             page = answer.read()
     except OSError as error:
-        raise Wrong(f"{address}: {error}; see log/web.log, and start the app") from error
+        raise Stop(f"{address}: {error}; see log/web.log, and start the app") from error
     if b'name="username"' not in page:  # upstream answers errors with status 200, too
-        raise Wrong(f"{address} shows no login form; see log/web.log")
+        raise Stop(f"{address} shows no login form; see log/web.log")
     return f"{address} answers"
 
 
@@ -136,10 +131,10 @@ def check_overnight():
         day, code = last.read_text().split()
         if code != "0":
             again = f"see luigi/log/luigi.log, then run ./overnight.sh {name} {day}"
-            raise Wrong(f"{name} for {day} ended with code {code}; {again}")
+            raise Stop(f"{name} for {day} ended with code {code}; {again}")
         age = (datetime.date.today() - datetime.date.fromisoformat(day)).days
         if age > 2:
-            raise Wrong(f"{name} ran last for {day}, {age} days ago; is cron or its timer on?")
+            raise Stop(f"{name} ran last for {day}, {age} days ago; is cron or its timer on?")
         lines.append(f"{name} for {day} is done")
     return "; ".join(lines) or "there is none"
 
@@ -154,9 +149,9 @@ def check_backup():
     time, text = last.read_text().strip().split(" ", 1)
     age = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(time)
     if not text.startswith("done: "):
-        raise Wrong(f"that of {time} {text}")
+        raise Stop(f"that of {time} {text}")
     if age > datetime.timedelta(days=2):
-        raise Wrong(f"the last is of {time}, {age.days} days ago; is cron or its timer on?")
+        raise Stop(f"the last is of {time}, {age.days} days ago; is cron or its timer on?")
     return f"that of {time} is {text}"
 
 

@@ -6,40 +6,32 @@ the web apps as their server would, before anything comes into the app dir.
 
 import configparser
 import os
-import subprocess
 
 from appdir import users
-from appdir.core import APPDIR, FRAMEWORK, Stop, first_line, load_config
+from appdir.core import APPDIR, FRAMEWORK, Stop, first_line, load_config, run
 from appdir.database import alembic_config
 from appdir.env import in_env
 
-SERVED = ("app", "composite", "server")  # sections that PasteDeploy reads
+LOADED = ["*.conf", "luigi/*.conf", "luigi/*.cfg", "*.sh", "lib/run"]
+LOADED += ["lib/**/*.py", "luigitasks/**/*.py", "poser/**/*.py"]
 
 
-def load_ini(path):
-    """Load one config: as an ini file, then as the framework and the web server take it."""
-    parser = configparser.RawConfigParser()
-    parser.read_string(path.read_text(), str(path))
-    if parser.has_section(f"{FRAMEWORK}.config"):
-        load_config(path.name)
-    for section in parser.sections():
-        kind, _, name = section.partition(":")
-        if kind in SERVED:
-            from paste.deploy.loadwsgi import APP, SERVER, loadcontext
+def load(path):
+    """Load a config as the framework and the web server do; let a script or a Python file only be read."""
+    if path.suffix == ".py":
+        compile(path.read_bytes(), path.name, "exec")
+    elif path.suffix in (".conf", ".cfg"):
+        parser = configparser.RawConfigParser()
+        parser.read_string(path.read_text(), str(path))
+        if parser.has_section(f"{FRAMEWORK}.config"):
+            load_config(path.name)
+        for kind, _, name in (section.partition(":") for section in parser.sections()):
+            if kind in ("app", "composite", "server"):  # sections that PasteDeploy reads
+                from paste.deploy.loadwsgi import APP, SERVER, loadcontext
 
-            loadcontext(SERVER if kind == "server" else APP, f"config:{path}", name)
-
-
-def load_script(path):
-    """Let the shell read a script without running it."""
-    done = subprocess.run(["sh", "-n", path], capture_output=True, text=True)
-    if done.returncode:
+                loadcontext(SERVER if kind == "server" else APP, f"config:{path}", name)
+    elif (done := run("sh", "-n", path)).returncode:
         raise SyntaxError(done.stderr.strip())
-
-
-def load_python(path):
-    """Compile a Python file without running it."""
-    compile(path.read_bytes(), path.name, "exec")
 
 
 def reason(error):
@@ -51,18 +43,12 @@ def reason(error):
 
 def refused():
     """Load all, and return a line for each file that is refused: its name, and why."""
-    loaders = {
-        load_ini: [*APPDIR.glob("*.conf"), *APPDIR.glob("luigi/*.conf"), *APPDIR.glob("luigi/*.cfg")],
-        load_script: [*APPDIR.glob("*.sh"), APPDIR / "lib/run"],
-        load_python: [path for folder in ("lib", "luigitasks", "poser") for path in APPDIR.glob(f"{folder}/**/*.py")],
-    }
     lines = []
-    for load, paths in loaders.items():
-        for path in sorted(paths):
-            try:
-                load(path)
-            except Exception as error:  # whatever upstream raises, it does not run from this file
-                lines.append(f"{path.relative_to(APPDIR)}: {reason(error)}")
+    for path in (path for pattern in LOADED for path in sorted(APPDIR.glob(pattern))):
+        try:
+            load(path)
+        except Exception as error:  # whatever upstream raises, it does not run from this file
+            lines.append(f"{path.relative_to(APPDIR)}: {reason(error)}")
     return lines
 
 

@@ -15,7 +15,6 @@ from appdir.answers import SERVICE_USER
 from appdir.core import APPDIR, Stop, kept, say, would
 from appdir.users import service_user, user
 
-STEP = "permissions"
 # the modes that something may have at most: what the app writes, secrets, and everything else
 WRITTEN, SECRETS, CODE = ("cache", "data", "log", "luigi", "sessions", "work"), ("secrets.conf", "restic.env"), ()
 MODES = {WRITTEN: 0o770, SECRETS: 0o640, CODE: 0o750}
@@ -85,22 +84,19 @@ def wrong():
     return found
 
 
-@contextlib.contextmanager
-def held(path):
-    """Give what stands for a path while the `with` lasts, whatever link the app may put in its place meanwhile."""
-    top, *rest = path.parts[len(APPDIR.parts) :] if path.is_relative_to(APPDIR) else [path]
-    with contextlib.ExitStack() as opened:
-        at = os.open(APPDIR / top, os.O_PATH)
-        opened.callback(os.close, at)
-        for name in rest:
-            at = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=at)
-            opened.callback(os.close, at)
-        yield f"/proc/self/fd/{at}"
-
-
 def change(path, owner, group, mode):
-    """Give a path its owner, group and mode; a folder that changes hands does so with all in it, itself last."""
-    with held(path) if path != APPDIR else contextlib.nullcontext(APPDIR) as handle:
+    """Give a path its owner, group and mode, whatever link the app may put in its place meanwhile.
+
+    A folder that changes hands does so with all in it, itself last.
+    """
+    inside = path.is_relative_to(APPDIR)
+    with contextlib.ExitStack() as opened:
+        at = os.open(APPDIR if inside else path, os.O_PATH)
+        opened.callback(os.close, at)
+        for number, name in enumerate(path.relative_to(APPDIR).parts if inside else ()):
+            at = os.open(name, os.O_PATH | (os.O_NOFOLLOW if number else 0), dir_fd=at)
+            opened.callback(os.close, at)
+        handle = f"/proc/self/fd/{at}"
         if path.is_dir() and path.stat().st_uid != owner:
             for _, folders, names, at in os.fwalk(f"{handle}/.", topdown=False):
                 for name in folders + names:
@@ -124,21 +120,10 @@ def summary(found):
     return ", ".join(lines) + (f", and {len(found) - 3} more" if found[3:] else "")
 
 
-def table():
-    """Return the rules as a table in Markdown, which the docs show."""
-    rows = ["| in the app dir | owner | group | mode, at most |", "| --- | --- | --- | --- |"]
-    for paths, mode in MODES.items():
-        owner = "service user" if paths == WRITTEN else "who deploys, or root"
-        names = ", ".join(f"`{path}`" for path in paths) or "all else: config, scripts, code"
-        rows.append(f"| {names} | {owner} | the service user's | {mode:04o} |")
-    return "\n".join(rows)
-
-
 def check():
     """Stop if something is wrong, and change nothing."""
     if found := wrong():
         raise Stop(f"{summary(found)}; ./setup.sh corrects that", wrong=[str(place[0]) for place in found])
-    kept(STEP, "all correct")
 
 
 def main(_=None):
@@ -147,13 +132,13 @@ def main(_=None):
     if server.pw_uid != os.geteuid() != 0:
         raise Stop(f"the servers run as {server.pw_name}, so root has to set up: sudo ./setup.sh")
     if not found:
-        kept(STEP, "all correct")
+        kept("permissions", "all correct")
         return
-    would(STEP, f"correct {summary(found)}")
+    would("permissions", f"correct {summary(found)}")
     try:
-        for places_found in (found, None):
-            for place in places_found or wrong():  # at last, config in a folder that changed hands
+        for again in (found, None):
+            for place in again or wrong():  # at last, config in a folder that changed hands
                 change(*place)
     except PermissionError:
         raise Stop(f"only root can correct this, with sudo ./setup.sh: {summary(found)}") from None
-    say(STEP, "the app dir is private, and its owners and modes are set")
+    say("permissions", "the app dir is private, and its owners and modes are set")
