@@ -12,7 +12,6 @@ from urllib.parse import unquote
 
 from appdir.core import APPDIR, ENV, PYTHON, Stop, kept, report, run, say, would
 
-STEP = "packages"
 FILES = ("requirements.txt", "local-requirements.txt")  # the template's, and yours
 PIP = [PYTHON, "-m", "pip", "--disable-pip-version-check"]
 
@@ -45,11 +44,9 @@ def sources():
 
 def is_installed(line, known):
     """Return whether a requirement that names a URL or a path is installed; `known` is what sources() returns."""
-    text = re.sub(r"^(-e|--editable)[\s=]*", "", line)
-    text = text.partition(" @ ")[2] or text
-    text = (
-        re.sub(r"^[a-z]+\+(?=[a-z]+:)|[#;].*|(?<=[a-z])@[^@/]*$", "", text.strip()).removeprefix("file://").rstrip("/")
-    )
+    text = re.sub(r"^(?:(?:-e|--editable)[\s=]*)?(?:.*? @ )?", "", line)
+    text = re.sub(r"^[a-z]+\+(?=[a-z]+:)|[#;].*|(?<=[a-z])@[^@/]*$", "", text.strip())
+    text = text.removeprefix("file://").rstrip("/")
     return not known.isdisjoint({text, str((APPDIR / text).resolve())})
 
 
@@ -94,12 +91,12 @@ def install_missing(files=None):
     """Install what is missing, with everything that it needs."""
     files = files or requirement_files()
     if not (lacking := missing(files)):
-        kept(STEP, f"all of {' and '.join(file.name for file in files)} is installed")
+        kept("packages", f"all of {' and '.join(file.name for file in files)} is installed")
         return
-    would(STEP, f"install {', '.join(sorted(lacking)[:5])}")
+    would("packages", f"install {', '.join(sorted(lacking)[:5])}")
     if pip("--version").returncode and run(PYTHON, "-m", "ensurepip", "--upgrade").returncode:
         raise Stop(f"this env has no pip; install it with: uv pip install --python {PYTHON} pip")
-    say(STEP, "installing, which takes a minute or two")
+    say("packages", "installing, which takes a minute or two")
     quiet = [] if sys.stdout.isatty() and not (report.quiet or report.json) else ["--quiet"]
     if pip("install", *quiet, *as_options(files), capture_output=False, stdout=sys.stderr).returncode:
         raise Stop("pip could not install everything, see above; fix that and run this again")

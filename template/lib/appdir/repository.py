@@ -6,11 +6,10 @@ import re
 import shlex
 import shutil
 import socket
-import subprocess
 import time
 
 from appdir.answers import APP_NAME, BACKUP_REPOSITORY
-from appdir.core import APPDIR, ENV, Stop, reason
+from appdir.core import APPDIR, ENV, Stop, reason, run
 
 KEEP = ["--keep-within=2d", "--keep-daily=7", "--keep-weekly=5", "--keep-monthly=12"]
 PATIENCE = 300  # seconds for which another restic may hold the repository
@@ -38,10 +37,9 @@ def address():
     return re.sub("//[^/@]*@", "//", os.environ.get("RESTIC_REPOSITORY") or os.environ["RESTIC_REPOSITORY_FILE"])
 
 
-def restic(*args):
+def restic(*args, cwd=APPDIR):
     """Run restic and return what it prints; if it refuses, Stop with its words."""
-    # open files are left open for it, so that it holds the lock too
-    done = subprocess.run(["restic", *args], cwd=APPDIR, capture_output=True, text=True, close_fds=False)
+    done = run("restic", *args, cwd=cwd, close_fds=False)  # open files are left open for it: it holds the lock too
     if done.returncode:
         raise Stop(f"restic {args[0]}: {reason(done.stderr)}")
     return done.stdout

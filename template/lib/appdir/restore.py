@@ -12,27 +12,23 @@ import os
 import re
 import secrets
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 from appdir.answers import APP_NAME
 from appdir.core import FLAGS, Stop, run, say
+from appdir.repository import restic
 
 VENV = ["bin", "include", "lib", "lib64", "pyvenv.cfg"]
 
 
-def restic(*args):
-    """Run restic and return what it prints as JSON; if it refuses, Stop with its words."""
-    done = run("restic", "--json", *args, cwd=None)  # the address of the repository may be relative
-    if done.returncode:
-        raise Stop("restic: " + "; ".join(done.stderr.strip().splitlines()[-3:]))
-    return json.loads(done.stdout) if done.stdout.startswith("[") else None
-
-
 def find(wanted):
     """Return the snapshot with the ID `wanted`, or else the newest, and the ID of its dump, or None."""
-    found = restic("snapshots", f"--tag={APP_NAME},appdir", *([wanted] if wanted else []))
+
+    def snapshots(*args):
+        return json.loads(restic("snapshots", "--json", *args, cwd=None))  # its address may be relative
+
+    found = snapshots(f"--tag={APP_NAME},appdir", *filter(None, [wanted]))
     if not found:
         raise Stop(f"the repository has no backup with tags {APP_NAME},appdir; see: restic snapshots")
     snapshot = max(found, key=lambda one: one["time"])
@@ -42,7 +38,7 @@ def find(wanted):
     if os.geteuid() != 0 and owner == "root":
         raise Stop("the app dir belonged to root, and its servers ran as another user; run this as root")
     tag = next(tag for tag in snapshot["tags"] if tag.startswith("run-"))
-    dumps = restic("snapshots", f"--tag={APP_NAME},database,{tag}")
+    dumps = snapshots(f"--tag={APP_NAME},database,{tag}")
     return snapshot, dumps[-1]["id"] if dumps else None
 
 
@@ -52,7 +48,7 @@ def bring_files(env, work, snapshot):
     app = work / "app"
     shutil.rmtree(app, ignore_errors=True)
     app.mkdir(0o750)
-    restic("restore", snapshot["id"], f"--target={app}")
+    restic("restore", snapshot["id"], f"--target={app}", cwd=None)
     follow_links(app, snapshot["paths"])
     copies = app / "data/backup/sqlite"
     for copy in [path for path in copies.rglob("*") if path.is_file()]:
@@ -82,10 +78,8 @@ def follow_links(app, paths):
 
 def command(env, *args, python=None):
     """Run a command of the restored app dir; Stop if it fails, as it has said why."""
-    lib = env / "app/lib"
-    environment = os.environ | {"APPDIR": str(env / "app")}
-    done = run(python or env / "bin/python", *FLAGS, lib, *args,
-               cwd=None, env=environment, capture_output=False)  # fmt: skip
+    options = {"cwd": None, "env": os.environ | {"APPDIR": str(env / "app")}, "capture_output": False}
+    done = run(python or env / "bin/python", *FLAGS, env / "app/lib", *args, **options)
     if done.returncode:
         raise Stop(f"{args[0]} failed, see above; fix that and run this again")
 
@@ -93,7 +87,7 @@ def command(env, *args, python=None):
 def find_python(version):
     """Return the command of a Python of a version such as 3.11, or else of the Python that runs this."""
     name = f"python{version}"
-    if shutil.which(name) and not subprocess.run([name, "-c", "import ensurepip"], capture_output=True).returncode:
+    if shutil.which(name) and not run(name, "-c", "import ensurepip", cwd=None).returncode:
         return name
     if version != ".".join(map(str, sys.version_info[:2])):
         say("env", f"no {name} with python3-venv here, so it is created with {sys.executable}")
@@ -112,24 +106,24 @@ def split_packages(lines):
 
 
 def make_env(env, work):
-    """Make the env, and install each package at the version recorded."""
+    """Make the env, unless an earlier run did, and install each package at the version recorded.
+
+    What came from folders of the old machine is installed where they are here too; else it says what is to be done.
+    """
     lines = (env / "app/data/backup/requirements.txt").read_text().splitlines()
-    for path in (env / name for name in VENV):  # of an interrupted run
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
-    python = find_python(re.fullmatch(r"# Python (\S+)", lines[0])[1])
-    say("env", f"created with {python}")
-    if subprocess.run([python, "-m", "venv", env]).returncode:
-        raise Stop("python3 cannot create the env, see above; fix that and run this again")
-    wanted, _ = split_packages(lines)
-    say("packages", f"installing {len(wanted)} at the versions recorded, which takes a minute or two")
-    (work / "requirements.txt").write_text("\n".join(wanted))
-    if pip(env, "install", "--no-deps", "-r", work / "requirements.txt"):
-        raise Stop("pip could not install the packages, see above; fix that and run this again")
-
-
-def bring_local_packages(env):
-    """Install what came from folders of the old machine, where they are here too; else say what is to be done."""
-    _, local = split_packages((env / "app/data/backup/requirements.txt").read_text().splitlines())
+    wanted, local = split_packages(lines)
+    if not (work / "env").exists():
+        for path in (env / name for name in VENV):  # of an interrupted run
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+        python = find_python(re.fullmatch(r"# Python (\S+)", lines[0])[1])
+        say("env", f"created with {python}")
+        if run(python, "-m", "venv", env, cwd=None, capture_output=False).returncode:
+            raise Stop("python3 cannot create the env, see above; fix that and run this again")
+        say("packages", f"installing {len(wanted)} at the versions recorded, which takes a minute or two")
+        (work / "requirements.txt").write_text("\n".join(wanted))
+        if pip(env, "install", "--no-deps", "-r", work / "requirements.txt"):
+            raise Stop("pip could not install the packages, see above; fix that and run this again")
+        (work / "env").touch()
     for name, line in local.items():
         options = line.split(" ", 1) if line.startswith("-e ") else [line]
         if pip(env, "show", name) and pip(env, "install", "--no-deps", *options):
@@ -142,21 +136,13 @@ def pip(env, *args):
     return run(*command, cwd=env, capture_output=False, umask=0o022).returncode
 
 
-def once(work, name, step, *args):
-    """Do a step, unless an earlier run has done it."""
-    if not (work / name).exists():
-        step(*args)
-        (work / name).touch()
-
-
 def main(options):
     """Restore everything, step by step."""
     env, wanted = Path(options.env).absolute(), options.snapshot or ""
     os.umask(0o022)  # those who run the servers must be able to read the env; the app dir is private by its mode
     if re.search("[^A-Za-z0-9/._@+-]", str(env)):
         raise Stop(f"upstream cannot read config in {env}; use a path of A-Z a-z 0-9 / . _ @ + -", 2)
-    work = env / ".restore"
-    plan = work / "plan.json"
+    work, plan = env / ".restore", env / ".restore/plan.json"
     if not plan.exists():
         if (env / "app").exists():  # interrupted when everything was done
             shutil.rmtree(work)
@@ -177,10 +163,9 @@ def main(options):
     if not (env / "app").exists():
         bring_files(env, work, snapshot)
     command(env, "permissions", python=sys.executable)
-    once(work, "env", make_env, env, work)
-    bring_local_packages(env)
-    ask = ["--ask-database"] if options.ask_database else []
-    once(work, "database", command, env, "restore-database", work / "plan.json", *ask)
+    make_env(env, work)
+    if not (work / "database").exists():
+        command(env, "restore-database", *(["--ask-database"] if options.ask_database else []), plan)
     command(env, "setup", "--quiet")
     plan.unlink()
     shutil.rmtree(work)

@@ -11,7 +11,6 @@ from appdir import users
 from appdir.answers import APP_NAME, FRAMEWORK, SESSIONS, WEB_API
 from appdir.core import APPDIR, Stop, first_line, kept, say, would, write
 
-STEP = "secrets"
 SECRETS = APPDIR / "secrets.conf"
 SQLITE = f"sqlite:///%(here)s/data/{APP_NAME}.sqlite"
 HEADER = "# Made by setup.sh: yours to edit, never in git, private. Write each % as %%.\n"
@@ -96,9 +95,9 @@ def complete(ask=False):
     }
     keys = [key for values in missing.values() for key in values]
     if not keys:
-        kept(STEP, "secrets.conf is complete")
+        kept("secrets", "secrets.conf is complete")
         return
-    would(STEP, f"add to secrets.conf: {', '.join(keys)}")
+    would("secrets", f"add to secrets.conf: {', '.join(keys)}")
     for section, values in missing.items():
         lines = [f"{key} = {make()}" for key, make in values.items()]
         if lines and parser.has_section(section):
@@ -107,7 +106,7 @@ def complete(ask=False):
         elif lines:
             text += "\n".join(["", f"[{section}]", *lines, ""])
     write(SECRETS, text.encode(), 0o600)
-    say(STEP, f"added to secrets.conf: {', '.join(keys)}")
+    say("secrets", f"added to secrets.conf: {', '.join(keys)}")
 
 
 def main(_):

@@ -28,6 +28,10 @@ def main(options):
     if env.BEFORE.exists():
         say("packages", "the last upgrade was interrupted; the old packages return")
         env.put_back()
+
+    def interrupted(*_):
+        raise Stop("interrupted", 130)  # and so it ends as if it had failed
+
     for sort in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(sort, interrupted)
     run = RUNS / run_as_owner("data", new_run)
@@ -50,11 +54,6 @@ def main(options):
     kept("upgrade", f"done; the packages before and after are in {run}")
 
 
-def interrupted(*_):
-    """End the upgrade as if it had failed."""
-    raise Stop("interrupted", 130)
-
-
 def new_run():
     """Create the folder of this upgrade, and return its name."""
     while (RUNS / (name := time.strftime("%Y-%m-%d-%H%M%S"))).exists():
@@ -70,17 +69,10 @@ def keep_record(run, name, text):
 
 def upgrade(output, verbose):
     """Let pip upgrade, then migrate, then look that the app can start; what they print goes into `output`."""
-    files = packages.as_options(packages.requirement_files())
+    pip = [*packages.PIP, "install", "--upgrade-strategy", "eager", "--upgrade"]
     ours = [packages.PYTHON, *FLAGS, env.LIB]
     steps = {
-        "pip could not upgrade the packages": [
-            *packages.PIP,
-            "install",
-            "--upgrade-strategy",
-            "eager",
-            "--upgrade",
-            *files,
-        ],
+        "pip could not upgrade the packages": [*pip, *packages.as_options(packages.requirement_files())],
         "the database could not be upgraded": [*ours, "database", "--quiet"],
         "the app cannot start with the new packages": [*ours, "check-app"],
     }
