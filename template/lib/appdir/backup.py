@@ -33,19 +33,15 @@ NOW = datetime.datetime.now(datetime.UTC)
 
 def main(options):
     """Take a backup, and leave its result in log/last-backup."""
-
-    def record(status, text):
-        line = f"{NOW:%Y-%m-%dT%H:%M:%S+00:00} {status}: {text}\n"
-        write(APPDIR / "log/last-backup", line.encode(), 0o640)
-
+    last, now = APPDIR / "log/last-backup", f"{NOW:%Y-%m-%dT%H:%M:%S+00:00}"
     lock()
     try:
         text = run(options)
     except (Stop, OSError, sqlite3.Error) as error:
         with contextlib.suppress(OSError):  # on a full disk; the reason is shown all the same
-            record("FAILED", error)
+            write(last, f"{now} FAILED: {error}\n".encode(), 0o640)
         raise Stop(error) from error
-    record("done", text)
+    write(last, f"{now} done: {text}\n".encode(), 0o640)
     kept("backup", f"done: {text}")
 
 
@@ -58,8 +54,8 @@ def run(options):
     tag = f"run-{NOW:%Y%m%dT%H%M%S}-{os.getpid()}"
     STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
     shutil.rmtree(COPIES, ignore_errors=True)  # of an interrupted run
-    version = ".".join(map(str, sys.version_info[:2]))
-    write(STATE / "requirements.txt", f"# Python {version}\n{packages.freeze()}".encode(), 0o600)
+    python = "# Python {}.{}\n".format(*sys.version_info)
+    write(STATE / "requirements.txt", f"{python}{packages.freeze()}".encode(), 0o600)
     try:
         save_database(tag)
         summary = save_files(tag, vars(options)["with"])

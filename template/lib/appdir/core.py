@@ -1,6 +1,7 @@
 """What all commands share: where the app dir is, how a command reports, its lock, and how it writes a file."""
 
 import fcntl
+import importlib
 import json
 import os
 import subprocess
@@ -96,13 +97,10 @@ def first_line(error):
 
 def load_config(name="silent.conf", **options):
     """Return the app's config object, made by the framework's own loader from a file of the app dir."""
-    if FRAMEWORK == "rattail":
-        from rattail.config import make_config
-    else:
-        from wuttjamaican.conf import make_config
     if not (APPDIR / name).exists():
         raise Stop(f"{name} is missing; bring it back with: git checkout -- {name}")
-    return make_config(str(APPDIR / name), **options)
+    framework = importlib.import_module("rattail.config" if FRAMEWORK == "rattail" else "wuttjamaican.conf")
+    return framework.make_config(str(APPDIR / name), **options)
 
 
 def write(path, data, mode):
