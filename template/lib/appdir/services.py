@@ -21,30 +21,46 @@ def main(options):
         raise Stop(f"only root can do that: sudo {APPDIR}/services.sh {options.action}")
     if owner.pw_uid == 0:
         raise Stop("the servers must not run as root; name a service user: ./update.sh --data service_user=NAME")
-    install = options.action == "install"
-    (systemd if SERVICES == "systemd" else cron)(install, owner.pw_name)
+    install, by_systemd = options.action == "install", SERVICES == "systemd"
+    units = [*APPDIR.glob("system/*.service"), *APPDIR.glob("system/*.timer")]
+    wanted = {path.name: path for path in units} if by_systemd else {APP_NAME: APPDIR / "system/crontab"}
+    gone = put(UNITS if by_systemd else CRON, wanted if install else {}, owner.pw_name)
+    if by_systemd:
+        for path in gone:
+            systemctl("disable", "--now", path.name)
+            path.unlink()
+        systemctl("daemon-reload")
+        started = [path.name for path in units if re.search("^WantedBy", path.read_text(), re.MULTILINE)]
+        if install and started:
+            systemctl("enable", *started)
+            systemctl("restart", *started)
+    else:
+        if SERVICES == "supervisor":
+            supervise(install, owner.pw_name)
+        for path in gone:
+            path.unlink()
 
 
-def is_ours(path):
-    """Return whether a file of the system comes from this app dir."""
-    return f"from {APPDIR}/system " in path.read_text(errors="replace")
+def put(folder, wanted, user):
+    """Write files of system/ into a folder of the system, with the paths of this app dir; return ours that are gone.
 
-
-def check_free(path):
-    """Refuse to overwrite the file of another app dir."""
-    if path.exists() and not is_ours(path):
-        raise Stop(f"{path} does not come from this app dir; remove it, or answer another app_name")
-
-
-def put(source, target, user):
-    """Write a file of system/ to the system, with the paths of this app dir in it."""
-    text = source.read_text().replace("@ENV@/..", str(ENV.parent))
-    for name, value in {"@APPDIR@": APPDIR, "@ENV@": ENV, "@USER@": user}.items():
-        text = text.replace(name, str(value))
-    draft = target.with_name(f"{target.name}.new")
-    draft.write_text(text)
-    draft.chmod(0o644)
-    draft.replace(target)
+    `wanted` are the files by the name that they get there.  Nothing is written if one is that of another app dir.
+    """
+    if not folder.is_dir():
+        raise Stop(f"{folder} is missing; install cron with: apt-get install cron")
+    mark, found = f"from {APPDIR}/system ", [path for path in folder.glob(f"{APP_NAME}*") if path.is_file()]
+    ours = [path for path in found if mark in path.read_text(errors="replace")]
+    if others := [folder / name for name in wanted if (folder / name).exists() and folder / name not in ours]:
+        raise Stop(f"{others[0]} does not come from this app dir; remove it, or answer another app_name")
+    for name, source in wanted.items():
+        text = source.read_text().replace("@ENV@/..", str(ENV.parent))
+        for word, value in {"@APPDIR@": APPDIR, "@ENV@": ENV, "@USER@": user}.items():
+            text = text.replace(word, str(value))
+        draft = folder / f".{name}.new"
+        draft.write_text(text)
+        draft.chmod(0o644)
+        draft.replace(folder / name)
+    return sorted(path for path in ours if path.name not in wanted)
 
 
 def systemctl(*args):
@@ -54,43 +70,16 @@ def systemctl(*args):
         raise Stop(f"systemctl {args[0]}: {done.stderr.strip()}")
 
 
-def systemd(install, user):
-    """Install the units, or remove them, with those that the app dir no longer has."""
-    ours = {path.name for path in UNITS.glob(f"{APP_NAME}-*") if is_ours(path)}
-    wanted = [*APPDIR.glob("system/*.service"), *APPDIR.glob("system/*.timer")] if install else []
-    for path in wanted:
-        check_free(UNITS / path.name)
-    for path in wanted:
-        put(path, UNITS / path.name, user)
-    for name in sorted(ours - {path.name for path in wanted}):
-        systemctl("disable", "--now", name)
-        (UNITS / name).unlink()
-    systemctl("daemon-reload")
-    started = [path.name for path in wanted if re.search("^WantedBy", path.read_text(), re.MULTILINE)]
-    if started:
-        systemctl("enable", *started)
-        systemctl("restart", *started)
+def supervise(install, user):
+    """Start supervisor, or let it read its config again; or stop it: as the user that runs the servers."""
 
+    def supervisor(program, *args):
+        command = [ENV / "bin" / program, "-c", APPDIR / "supervisor.conf", *args]
+        return run("runuser", "-u", user, "--", *command, cwd="/", stdin=-3)
 
-def cron(install, user):
-    """Install the file of cron, and start supervisor where it runs the servers; or remove and stop them."""
-    if not CRON.is_dir():
-        raise Stop("/etc/cron.d is missing; install cron with: apt-get install cron")
-    target = CRON / APP_NAME
-    check_free(target)
-    if install:
-        put(APPDIR / "system/crontab", target, user)
-        if SERVICES == "supervisor" and supervisor(user, "supervisorctl", "update").returncode:
-            done = supervisor(user, "supervisord", "--silent")
-            if done.returncode:
-                raise Stop(f"supervisord does not start: {done.stderr.strip()}")
-    else:
-        if SERVICES == "supervisor":
-            supervisor(user, "supervisorctl", "shutdown")
-        target.unlink(missing_ok=True)
-
-
-def supervisor(user, program, *args):
-    """Run a program of supervisor as the user that runs the servers."""
-    command = [ENV / "bin" / program, "-c", APPDIR / "supervisor.conf", *args]
-    return run("runuser", "-u", user, "--", *command, cwd="/", stdin=-3)
+    if not install:
+        supervisor("supervisorctl", "shutdown")
+    elif supervisor("supervisorctl", "update").returncode:
+        done = supervisor("supervisord", "--silent")
+        if done.returncode:
+            raise Stop(f"supervisord does not start: {done.stderr.strip()}")
