@@ -68,16 +68,14 @@ def connection_problem(url):
 
 def wanted(ask):
     """Return what secrets.conf must hold: a function for each value, by section and key."""
-
-    def session(config):
-        return {"use": lambda: f"config:{config}.conf#{config}", "beaker.session.secret": lambda: secrets.token_hex(32)}
-
-    redis = {"beaker.session.url": lambda: os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0").replace("%", "%%")}
-    stores = {"redis": redis, "database": {"beaker.session.url": lambda: database_url(ask)}}
+    redis = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0").replace("%", "%%")
+    stores = {"redis": lambda: redis, "database": lambda: database_url(ask)}
     found = {f"{FRAMEWORK}.db": {"default.url": lambda: database_url(ask)}}
-    found["app:web"] = session("web") | stores.get(SESSIONS, {})
-    if WEB_API:
-        found["app:webapi"] = session("webapi")
+    for name in ["web", "webapi"] if WEB_API else ["web"]:
+        use = f"config:{name}.conf#{name}"
+        found[f"app:{name}"] = {"use": lambda use=use: use, "beaker.session.secret": lambda: secrets.token_hex(32)}
+    if SESSIONS in stores:
+        found["app:web"]["beaker.session.url"] = stores[SESSIONS]
     return found
 
 
@@ -99,12 +97,12 @@ def complete(ask=False):
         return
     would("secrets", f"add to secrets.conf: {', '.join(keys)}")
     for section, values in missing.items():
-        lines = [f"{key} = {make()}" for key, make in values.items()]
-        if lines and parser.has_section(section):
-            header = re.search(rf"^\[{re.escape(section)}\].*$", text, re.MULTILINE)
-            text = "\n".join([text[: header.end()], *lines]) + text[header.end() :]
+        lines = "".join(f"{key} = {make()}\n" for key, make in values.items())
+        if lines and not parser.has_section(section):
+            text += f"\n[{section}]\n{lines}"
         elif lines:
-            text += "\n".join(["", f"[{section}]", *lines, ""])
+            end = re.search(rf"^\[{re.escape(section)}\].*$", text, re.MULTILINE).end()
+            text = f"{text[:end]}\n{lines.rstrip()}{text[end:]}"
     write(SECRETS, text.encode(), 0o600)
     say("secrets", f"added to secrets.conf: {', '.join(keys)}")
 
