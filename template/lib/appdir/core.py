@@ -68,14 +68,14 @@ report = Report()
 say, kept, would, note = report.say, report.kept, report.would, report.note
 
 
-def lock():
-    """Make sure that no other update, upgrade or backup runs while this process, or a child of it, lives."""
-    handle = os.open(APPDIR, os.O_RDONLY)
+def lock(path=APPDIR, what="update, upgrade or backup"):
+    """Make sure that no other of what takes this lock runs while this process, or a child of it, lives."""
+    handle = os.open(path, os.O_RDONLY)
     os.set_inheritable(handle, True)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise Stop("another update, upgrade or backup is running") from None
+        raise Stop(f"another {what} is running") from None
 
 
 def run(*command, cwd=APPDIR, **options):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from appdir.core import APPDIR, Stop, first_line, load_config, reason, say, write
+from appdir.core import APPDIR, Stop, first_line, load_config, reason, report, say, write
 from appdir.secretsconf import SECRETS, database_url
 
 CLEAN = ["--clean", "--if-exists", "--single-transaction", "--exit-on-error", "--no-owner", "--no-acl"]
@@ -66,6 +66,7 @@ def tool(url, action):
 
 def main(options):
     """Load the dump of a restore, unless the database is SQLite, which comes with the app dir."""
+    report.command = "restore"
     plan = Path(options.path)
     _, dump, token = json.loads(plan.read_text())
     other = options.ask_database or "DATABASE_URL" in os.environ

@@ -6,7 +6,6 @@ interrupted run goes on; the app dir gets its name when it is complete.  Nothing
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -16,7 +15,7 @@ import sys
 from pathlib import Path
 
 from appdir.answers import APP_NAME
-from appdir.core import FLAGS, Stop, run, say
+from appdir.core import FLAGS, Stop, lock, run, say
 from appdir.repository import restic
 
 VENV = ["bin", "include", "lib", "lib64", "pyvenv.cfg"]
@@ -81,7 +80,7 @@ def command(env, *args, python=None):
     options = {"cwd": None, "env": os.environ | {"APPDIR": str(env / "app")}, "capture_output": False}
     done = run(python or env / "bin/python", *FLAGS, env / "app/lib", *args, **options)
     if done.returncode:
-        raise Stop(f"{args[0]} failed, see above; fix that and run this again")
+        raise Stop("", done.returncode)
 
 
 def find_python(version):
@@ -152,11 +151,7 @@ def main(options):
         work.mkdir(0o700, parents=True, exist_ok=True)
         plan.with_suffix(".new").write_text(json.dumps([snapshot, dump, secrets.token_hex()]))
         plan.with_suffix(".new").rename(plan)
-    handle = os.open(plan, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise Stop(f"another restore into {env} is running") from None
+    lock(plan, f"restore into {env}")
     snapshot, *_ = json.loads(plan.read_text())
     if not snapshot["id"].startswith(wanted):
         raise Stop(f"the restore of {snapshot['short_id']} is not complete; run this again without --snapshot")
