@@ -146,9 +146,10 @@ class App:
         self.output = self.run("./setup.sh", *options, **environment).stdout
         return self.output
 
-    def serve(self, config="web.conf", port=None, cwd="/"):
+    def serve(self, config="web.conf", port=None, cwd="/", host="127.0.0.1"):
         """Serve the app while the `with` lasts, run in `cwd`; gives a Web session with nobody logged in."""
-        return self._up([self.env / "bin/pserve", f"file+ini:{self.dir / config}"], config, port or self.port, cwd)
+        command = [self.env / "bin/pserve", f"file+ini:{self.dir / config}"]
+        return self._up(command, config, port or self.port, cwd, host)
 
     def supervise(self):
         """Run all servers of the app by its supervisor while the `with` lasts; gives a Web session, too."""
@@ -156,8 +157,8 @@ class App:
         return self._up(command, "supervisor.conf", self.port)
 
     @contextlib.contextmanager
-    def _up(self, command, name, port, cwd="/"):
-        web = Web(f"http://127.0.0.1:{port}")
+    def _up(self, command, name, port, cwd="/", host="127.0.0.1"):
+        web = Web(f"http://{host}:{port}")
 
         def ready():
             try:

@@ -22,6 +22,7 @@ from real.folders import (
 )
 from real.web import Web
 
+MAIL = {"send_mail": True, "mail_to": "operator@example.com", "mail_from": "shop@example.com"}
 UPC = "07430500132"  # the product of Tailbone's own catalog template
 SEED = f"""
 from rattail.config import make_config
@@ -57,8 +58,8 @@ OTHER_DATABASE = pytest.mark.parametrize("app", ["sqlite"], indirect=True)
 @pytest.fixture(scope="module", params=["postgresql", "sqlite"])
 def app(request, render, tmp_path_factory, mailbox):
     """A Rattail app with a product, a customer and a vendor, which sends its mail to the mailbox."""
-    parts = {"send_mail": True, "datasync": True, "filemon": True, "web_api": True, "luigi_port": str(free_port())}
-    app = make_app(render, tmp_path_factory.mktemp("folders") / "poser", **parts, **KINDS["tailbone"])
+    parts = {"datasync": True, "filemon": True, "web_api": True, "luigi_port": str(free_port())}
+    app = make_app(render, tmp_path_factory.mktemp("folders") / "poser", **parts, **MAIL, **KINDS["tailbone"])
     config = app.dir / "rattail.conf"
     config.write_text(config.read_text().replace("smtp.server = localhost", f"smtp.server = 127.0.0.1:{mailbox.port}"))
     url = {}
@@ -228,7 +229,7 @@ def test_template_of_a_mail(app, mailbox):
     mail = mailbox.messages[-1]
     assert "Our own words: all is well" in mail.get_content()
     assert mail["Subject"] == "[Poser] Night"
-    assert mail["To"] == "root@localhost"
+    assert (mail["To"], mail["From"]) == (MAIL["mail_to"], MAIL["mail_from"])
 
 
 @pytest.mark.proves("sessions/data", "sessions/lock")

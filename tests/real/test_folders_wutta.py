@@ -15,6 +15,7 @@ from real.folders import (
 )
 from real.web import Web
 
+MAIL = {"send_mail": True, "mail_to": "operator@example.com", "mail_from": "shop@example.com"}
 LOG_OF = {
     "wutta.conf": "wutta.log", "quiet.conf": "wutta.log", "silent.conf": "wutta.log",
     "cron.conf": "cron.log", "web.conf": "web.log",
@@ -42,7 +43,7 @@ ONE_APP = pytest.mark.parametrize("app", ["wuttaweb-sqlite"], indirect=True)
 def app(request, render, tmp_path_factory, mailbox):
     """An app which sends its mail to the mailbox."""
     kind, database = request.param.split("-")
-    app = make_app(render, tmp_path_factory.mktemp("folders") / "poser", send_mail=True, **KINDS[kind])
+    app = make_app(render, tmp_path_factory.mktemp("folders") / "poser", **MAIL, **KINDS[kind])
     config = app.dir / "wutta.conf"
     config.write_text(config.read_text().replace("smtp.server = localhost", f"smtp.server = 127.0.0.1:{mailbox.port}"))
     url = {}
@@ -118,7 +119,7 @@ def test_template_of_a_mail(app, mailbox):
     mail = mailbox.messages[-1]
     assert "Our own words: all is well" in body(mail)
     assert mail["Subject"] == "[Poser] Night"
-    assert mail["To"] == "root@localhost"
+    assert (mail["To"], mail["From"]) == (MAIL["mail_to"], MAIL["mail_from"])
 
 
 @pytest.mark.proves("sessions/data", "sessions/lock")
