@@ -152,10 +152,9 @@ def main(argv):
         setattr(report, name, getattr(options, name, False))
     os.umask(0o027)
     if report.quiet or report.json:
-        # nobody is there to answer: let git, ssh, pip and restic fail where they would ask
+        # nobody is there to answer: let pip, restic and the rest fail where they would ask, as git always does
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        silent = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes", "PIP_NO_INPUT": "1"}
-        os.environ |= silent | dict(os.environ)
+        os.environ["PIP_NO_INPUT"] = "1"
     try:
         if command not in ("restore", "permissions"):
             check_place()
