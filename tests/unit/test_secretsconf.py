@@ -52,6 +52,17 @@ def test_a_new_file_has_all(app_dir, monkeypatch):
     assert (app_dir / "secrets.conf").stat().st_mode & 0o777 == 0o600
 
 
+def test_database_is_asked_for_once(app_dir, monkeypatch):
+    """Sessions in the database need its URL, too."""
+    asked = []
+    monkeypatch.setattr(secretsconf, "SESSIONS", "database")
+    monkeypatch.setattr(secretsconf, "database_url", lambda ask: asked.append(ask) or "sqlite:///shop")
+    secretsconf.complete(ask=True)
+    assert asked == [True]
+    assert written(app_dir)["app:web"]["beaker.session.url"] == "sqlite:///shop"
+    assert written(app_dir)["rattail.db"]["default.url"] == "sqlite:///shop"
+
+
 def test_only_what_is_missing_is_added(app_dir, monkeypatch):
     monkeypatch.delenv("DATABASE_URL", raising=False)
     text = "# mine\n[app:web]  ; mine\nuse = egg:mine\n\n[mine]\nkey = value"

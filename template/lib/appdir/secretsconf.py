@@ -1,6 +1,7 @@
 """secrets.conf: created once, and later only what a new part needs is added."""
 
 import configparser
+import functools
 import getpass
 import os
 import re
@@ -69,8 +70,9 @@ def connection_problem(url):
 def wanted(ask):
     """Return what secrets.conf must hold: a function for each value, by section and key."""
     redis = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0").replace("%", "%%")
-    stores = {"redis": lambda: redis, "database": lambda: database_url(ask)}
-    found = {f"{FRAMEWORK}.db": {"default.url": lambda: database_url(ask)}}
+    url = functools.cache(lambda: database_url(ask))  # asked for once
+    stores = {"redis": lambda: redis, "database": url}
+    found = {f"{FRAMEWORK}.db": {"default.url": url}}
     for name in ["web", "webapi"] if WEB_API else ["web"]:
         use = f"config:{name}.conf#{name}"
         found[f"app:{name}"] = {"use": lambda use=use: use, "beaker.session.secret": lambda: secrets.token_hex(32)}
