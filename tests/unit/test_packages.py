@@ -82,6 +82,7 @@ def lacking(monkeypatch, tmp_path):
         ("rattail", ['nothing; extra == "more"']),
         ("rattail[db]", ['mysql; extra == "db"', 'nothing; extra == "more"']),
         ("mine @ file:///srv/mine", ["mine @ file:///srv/mine"]),
+        ('mine @ file:///srv/mine ; python_version < "3"', []),
     ],
 )
 def test_missing(lacking, line, missing):

@@ -64,12 +64,12 @@ def missing(files):
             wanted = grammar.Requirement(line)
         except grammar.InvalidRequirement:
             wanted = None
+        if (line, extra) in seen or (wanted and wanted.marker and not wanted.marker.evaluate({"extra": extra})):
+            continue
+        seen.add((line, extra))
         if wanted is None or wanted.url:
             found += [] if is_installed(line, sources()) else [line]
             continue
-        if (wanted.marker and not wanted.marker.evaluate({"extra": extra})) or (str(wanted), extra) in seen:
-            continue
-        seen.add((str(wanted), extra))
         try:
             package = metadata.distribution(wanted.name)
         except metadata.PackageNotFoundError:
