@@ -130,9 +130,9 @@ def make_env(env, work):
 
 
 def pip(env, *args):
-    """Run the env's pip, without much talk, and return its exit code; all may read what it installs."""
+    """Run the env's pip, without much talk, and return its exit code."""
     command = [env / "bin/python", "-m", "pip", "--disable-pip-version-check", "--quiet", *args]
-    return run(*command, cwd=env, capture_output=False, umask=0o022).returncode
+    return run(*command, cwd=env, capture_output=False).returncode
 
 
 def main(options):
