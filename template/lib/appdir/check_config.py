@@ -26,7 +26,8 @@ def load(path):
         if parser.has_section(f"{FRAMEWORK}.config"):
             load_config(path.name)
         for kind, _, name in (section.partition(":") for section in parser.sections()):
-            if kind in ("app", "composite", "server"):  # sections that PasteDeploy reads
+            left = path.name == "secrets.conf" and not (path.parent / f"{name}.conf").exists()  # of a part that is off
+            if kind in ("app", "composite", "server") and not left:  # sections that PasteDeploy reads
                 from paste.deploy.loadwsgi import APP, SERVER, loadcontext
 
                 loadcontext(SERVER if kind == "server" else APP, f"config:{path}", name)
