@@ -14,6 +14,7 @@ import subprocess
 import urllib.request
 
 from appdir import database, permissions, users
+from appdir.answers import WEB
 from appdir.core import APPDIR, ENV, Stop, first_line, load_config, note, report, run
 from appdir.git import environment
 
@@ -76,6 +77,9 @@ def check_services():
         hint = "see log/NAME.out and log/supervisord.log; ../bin/supervisorctl -c supervisor.conf restart all"
     else:
         states = {f"port {port} of {name}": listens(port) for name, port in ports().items()}
+        if not states and not supervisor.exists():
+            return "none that listens on a port"
+        states = states or {"supervisord": False}
         down = {name: "closed" for name, is_open in states.items() if not is_open}
         hint = "start them" + ": ../bin/supervisord -c supervisor.conf" * supervisor.exists()
     if not states:
@@ -109,6 +113,8 @@ def listens(port):
 
 def check_web():
     """The web server answers with its login page."""
+    if not WEB:
+        return "there is none"
     address = f"http://{server('web')['host']}:{server('web')['port']}/login"
     try:
         with urllib.request.urlopen(address, timeout=10) as answer:

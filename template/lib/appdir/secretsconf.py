@@ -9,7 +9,7 @@ import secrets
 from urllib.parse import quote, unquote
 
 from appdir import users
-from appdir.answers import APP_NAME, FRAMEWORK, SESSIONS, WEB_API
+from appdir.answers import APP_NAME, FRAMEWORK, SESSIONS, WEB, WEB_API
 from appdir.core import APPDIR, Stop, first_line, kept, say, would, write
 
 SECRETS = APPDIR / "secrets.conf"
@@ -73,7 +73,7 @@ def wanted(ask):
     url = functools.cache(lambda: database_url(ask))  # asked for once
     stores = {"redis": lambda: redis, "database": url}
     found = {f"{FRAMEWORK}.db": {"default.url": url}}
-    for name in ["web", "webapi"] if WEB_API else ["web"]:
+    for name in ["web"] * WEB + ["webapi"] * WEB_API:
         use = f"config:{name}.conf#{name}"
         found[f"app:{name}"] = {"use": lambda use=use: use, "beaker.session.secret": lambda: secrets.token_hex(32)}
     if SESSIONS in stores:

@@ -19,7 +19,7 @@ HEADER = """\
 START = {
     "systemd": f"sudo {APPDIR}/services.sh install",
     "supervisor": f"{ENV}/bin/supervisord -c {APPDIR}/supervisor.conf",
-    "none": f"{ENV}/bin/pserve file+ini:{APPDIR}/web.conf",
+    "none": f"{ENV}/bin/pserve file+ini:{APPDIR}/web.conf" if URL else f"sudo {APPDIR}/services.sh install",
 }
 
 
@@ -46,7 +46,7 @@ def main(options):
         say("git", "config and scripts committed; secrets, data and logs are left out")
     if not (report.quiet or report.preview or report.json):
         user = f"sudo -u {SERVICE_USER} " if SERVICE_USER and SERVICES == "supervisor" else ""
-        print(f"\nReady. Start the app with:\n\n    {user}{START[SERVICES]}\n\nThen open {URL}")
+        print(f"\nReady. Start the app with:\n\n    {user}{START[SERVICES]}" + f"\n\nThen open {URL}" * bool(URL))
 
 
 def create_admin(has_admin):
