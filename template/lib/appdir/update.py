@@ -31,14 +31,11 @@ def main(options):
     if options.diff:
         show_diff()
         return
-    if options.preview:
-        with tempfile.TemporaryDirectory(prefix="appdir-") as folder:
-            start(Path(folder), options)
-        return
-    lock()
+    if not options.preview:
+        lock()
     action = "--abort" if options.abort else "--continue"
-    asked = options.abort or vars(options)["continue"]
-    is_ready, waits = (WORK / "ready").exists(), (WORK / "plan.json").exists()
+    asked = not options.preview and (options.abort or vars(options)["continue"])
+    is_ready, waits = (WORK / "ready").exists() and not options.preview, (WORK / "plan.json").exists()
     if waits and not is_ready and not asked:
         raise Stop(f"an update waits in {WORK / 'app'}: fix it and run ./update.sh --continue, or --abort")
     if waits:  # one that is ready was interrupted while it came in: lib/run has started the new version's code
@@ -49,10 +46,15 @@ def main(options):
         return
     if env.BEFORE.exists():
         raise Stop("an upgrade was interrupted; run ./upgrade.sh first, which restores the packages")
-    if os.path.lexists(WORK):
-        if WORK.is_symlink() or not WORK.is_dir() or {path.name for path in WORK.iterdir()} - {"app", "plan.new"}:
-            raise Stop(f"{WORK} is not part of an update; move it away")
-        shutil.rmtree(WORK)
+    if os.path.lexists(WORK) and (
+        WORK.is_symlink() or not WORK.is_dir() or {path.name for path in WORK.iterdir()} - {"app", "plan.new"}
+    ):
+        raise Stop(f"{WORK} is not part of an update; move it away")
+    if options.preview:
+        with tempfile.TemporaryDirectory(prefix="appdir-") as folder:
+            start(Path(folder), options)
+        return
+    shutil.rmtree(WORK, ignore_errors=True)
     start(WORK, options)
 
 

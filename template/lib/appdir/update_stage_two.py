@@ -66,15 +66,17 @@ class Update:
             way_out = "" if report.preview else f". Fix it in {self.app} and run ./update.sh --continue, or --abort"
             facts = stop.facts | ({} if report.preview else {"waits": str(self.app)})
             raise Stop(f"{stop}; the app dir has not changed{way_out}", stop.code, **facts) from None
-        if report.preview:
-            self.show(tree)
-            return
         try:
             bring_in.apply(self.old, tree, preview=True)
+            for folder in self.new_folders():
+                bring_in.check_place(f"{folder}/.gitkeep", None, None)
         except Stop:
             if not goes_on:  # nothing was fixed by hand yet
                 self.drop()
             raise
+        if report.preview:
+            self.show(tree)
+            return
         commit = self.commit(tree)
         self.bring_secrets()
         write(self.work / "ready", commit.encode(), 0o640)
