@@ -18,7 +18,7 @@ def changes(old, new):
 
 def entry(tree, path):
     """Return a file of a tree as (mode, bytes), or None."""
-    listed = git("ls-tree", tree, "--", path)
+    listed = git("ls-tree", "--full-tree", tree, "--", path)
     data = listed and git("cat-file", "blob", listed.split()[2], text=False, errors=None)
     return (listed.split()[0], data) if listed else None
 

@@ -115,7 +115,7 @@ def keep(commit):
 def edited(tree, drop=(), **put):
     """Return a tree without some of its top entries, and with others instead: blobs, by their name."""
     drop = [name.rstrip("/") for name in (*drop, *put)]
-    lines = [line for line in names("ls-tree", "-z", tree) if line.partition("\t")[2] not in drop]
+    lines = [line for line in names("ls-tree", "--full-tree", "-z", tree) if line.partition("\t")[2] not in drop]
     lines += [f"100644 blob {blob}\t{name}" for name, blob in put.items()]
     return git("mktree", "-z", input="".join(f"{line}\0" for line in lines)).strip()
 
@@ -144,6 +144,6 @@ def base(tree):
 
 def new_starters(old, new):
     """Return the files that are yours, which only the new rendering has, as lines of ls-tree."""
-    known = set(names("ls-tree", "-r", "-z", "--name-only", old))
-    paths = {line.partition("\t")[2]: line for line in names("ls-tree", "-r", "-z", new)}
+    known = set(names("ls-tree", "--full-tree", "-r", "-z", "--name-only", old))
+    paths = {line.partition("\t")[2]: line for line in names("ls-tree", "--full-tree", "-r", "-z", new)}
     return [line for path, line in paths.items() if path.startswith(YOURS) and path not in known]

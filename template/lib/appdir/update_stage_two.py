@@ -10,6 +10,7 @@ part of it), folders, packages (the list to go back to, or null), version, subje
 
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -56,8 +57,8 @@ class Update:
             if conflicts and not goes_on:
                 raise Stop(f"your edits conflict: {'; '.join(conflicts.values())}", edits=list(conflicts))
             tree = self.hash_tree()
-            found = attempt("grep", "-lzE", "^(<<<<<<<|>>>>>>>) ", tree, "--", *conflicts).stdout if conflicts else ""
-            if marked := [name.partition(":")[2] for name in found.split("\0")[:-1]]:
+            laid_out = [(path, self.app / path) for path in conflicts if (self.app / path).is_file()]
+            if marked := [path for path, file in laid_out if re.search(rb"(?m)^(<{7}|>{7}) ", file.read_bytes())]:
                 raise Stop(f"conflict markers are left in {', '.join(marked)}", edits=marked)
             self.check()
         except Stop as stop:

@@ -1,4 +1,4 @@
-"""Copier for the tests of update.sh: `copier_once.py COPIER ARGUMENT...` renders the same only once, and then copies it.
+"""Copier for the tests of update.sh: `copier_once.py COPIER ARGUMENT...` renders the same only once, then copies it.
 
 The same is: the commits and refs of the template, the options, and the answers that they bring in a file.
 """

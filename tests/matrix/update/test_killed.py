@@ -73,7 +73,7 @@ def test_killed_before_it_comes_in(app):
 
 
 def test_killed_at_every_step_of_coming_in(app, tmp_path):
-    """At a third of all renames, changes of modes, new folders, removals and changes of git; then it goes on, or back."""
+    """At a third of all renames, new modes, new folders, removals and changes of git; then it goes on, or back."""
     old = tracked(app)
     lay_out(app)
     assert coming_in(app, "ready").returncode == -signal.SIGKILL

@@ -120,6 +120,7 @@ def test_app_dir_inside_a_larger_repository_is_not(app):
     (app.env / ".gitignore").write_text("*\n!/app\n!/app/**\n!/notes.txt\n")
     (app.env / "notes.txt").write_text("not the app's")
     git("init", "--quiet", cwd=app.env)
+    edit(app, "web.conf")
     git("add", "--all", cwd=app.env)
     git("commit", "--quiet", "--message", "All of the env", cwd=app.env)
     app.run("./update.sh")
@@ -127,6 +128,7 @@ def test_app_dir_inside_a_larger_repository_is_not(app):
     names = git("diff", "--name-only", "HEAD^", "HEAD", cwd=app.env).split()
     assert len(names) >= 5
     assert all(name.startswith("app/") for name in names)
+    assert "new in 1.1.0" in (app.dir / "web.conf").read_text()
     app.run("./update.sh", "--undo")
     assert not is_new(app)
     assert (app.env / "notes.txt").exists()
