@@ -230,7 +230,7 @@ def test_tree_is_what_is_rendered(render, tmp_path):
     shown = paths_of_tree(re.search(r"```\napp/\n(.*?)```", README.read_text(), re.DOTALL)[1])
     rendered = {path.relative_to(app).as_posix() + "/" * path.is_dir() for path in app.rglob("*")}
     assert shown - rendered == {"local.conf", "restic.env", "secrets.conf", "wutta.conf"}
-    files = {name for name in rendered if "/" not in name} - {".copier-answers.yml", ".gitignore"}
+    files = {name for name in rendered if "/" not in name} - {".copier-answers.yml", ".gitattributes", ".gitignore"}
     folders = {name for name in rendered if name.endswith("/") and not re.match(r"(lib|poser)/.", name)}
     assert files | folders <= shown
 
