@@ -49,6 +49,11 @@ def prefix():
     return git("rev-parse", "--show-prefix").strip("\n")
 
 
+def tree_of(commit):
+    """Return the tree of the app dir in a commit of its repository."""
+    return git("rev-parse", f"{commit}:{prefix()}").strip()
+
+
 def is_tracked():
     """Return whether git keeps this app dir: it is neither outside every repository, nor ignored in a bigger one."""
     if attempt("check-ignore", "--quiet", ".copier-answers.yml").returncode != 1:

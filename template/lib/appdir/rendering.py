@@ -120,7 +120,7 @@ def edited(tree, drop=(), **put):
     return git("mktree", "-z", input="".join(f"{line}\0" for line in lines)).strip()
 
 
-def base(tree):
+def base(tree, address=None):
     """Return the rendering from which an app dir's tree was made: one that is kept, or else rendered again.
 
     The answers file tells which: `copier update` by hand, or a hand edit of it, makes what is kept stale.
@@ -131,9 +131,9 @@ def base(tree):
         if attempt("rev-parse", f"{commit}:{ANSWERS}").stdout.strip() == blob:
             return commit
     answers = answers_of(tree)
-    address, ref = setting(answers, "_src_path"), setting(answers, "_commit")
+    ref = setting(answers, "_commit")
     try:
-        found = render(address, ref or None, answers)
+        found = render(address or setting(answers, "_src_path"), ref or None, answers)
     except Stop:
         if not commits:
             raise

@@ -6,7 +6,7 @@ import secrets
 import shutil
 import sys
 
-from appdir import assets, database, git, packages, permissions, secretsconf, users
+from appdir import assets, database, git, packages, permissions, rendering, secretsconf, users
 from appdir.answers import BACKUPS, OFFLINE_ASSETS, SERVICE_USER, SERVICES, URL
 from appdir.core import APPDIR, ENV, Stop, kept, report, say, would, write
 
@@ -44,6 +44,8 @@ def main(options):
         would("git", "commit config and scripts")
         users.run_as_owner(".", commit)
         say("git", "config and scripts committed; secrets, data and logs are left out")
+    if not report.preview:
+        users.run_as_owner(".", keep_rendering)
     if not (report.quiet or report.preview or report.json):
         user = f"sudo -u {SERVICE_USER} " if SERVICE_USER and SERVICES == "supervisor" else ""
         print(f"\nReady. Start the app with:\n\n    {user}{START[SERVICES]}" + f"\n\nThen open {URL}" * bool(URL))
@@ -82,9 +84,18 @@ def create_restic_password():
 def commit():
     """Create a repository and its first commit, of all files but those that .gitignore names."""
     if git.attempt("check-ignore", "--quiet", ".copier-answers.yml").returncode != 1:
-        git.git("init", "--quiet", "--initial-branch=main")
+        git.git("init", "--quiet", "--initial-branch=main", "--template=")
     git.settle_identity()
     git.git("add", "--all", ".")
     git.git("commit", "--quiet", "--no-verify", "--message", "Render the app dir", "--", ".")
     if not git.is_tracked():
         raise Stop("git did not commit .copier-answers.yml; see: git status --ignored")
+
+
+def keep_rendering():
+    """Keep what the template rendered here, without any edit, while it can be rendered: updates begin from it."""
+    if git.attempt("rev-parse", "--verify", "--quiet", rendering.ref_name()).returncode:
+        try:
+            rendering.keep(rendering.base(git.tree_of("HEAD")))
+        except Stop as stop:
+            kept("template", f"not rendered again, which the first update has to do: {stop}")

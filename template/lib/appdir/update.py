@@ -13,7 +13,7 @@ from pathlib import Path
 
 from appdir import env, rendering, users
 from appdir.core import APPDIR, FLAGS, PYTHON, Stop, kept, lock, note, reason, report, run
-from appdir.git import alone, attempt, git, head, is_tracked, names, prefix
+from appdir.git import alone, attempt, git, head, is_tracked, names, prefix, tree_of
 
 WORK = APPDIR / ".update"
 MERGE = ["-c", "merge.directoryRenames=false", "-c", "merge.renameLimit=5000", "-c", "merge.conflictStyle=merge"]
@@ -56,11 +56,6 @@ def main(options):
         return
     shutil.rmtree(WORK, ignore_errors=True)
     start(WORK, options)
-
-
-def tree_of(commit):
-    """Return the tree of the app dir in a commit of its repository."""
-    return git("rev-parse", f"{commit}:{prefix()}").strip()
 
 
 def show_diff():
@@ -114,7 +109,7 @@ def plan_update(ours, options):
         return None
     if ref and () < rendering.number(ref) < rendering.number(current):
         raise Stop(f"this app dir is at {current}, and downgrades to {ref} are not supported; see ./update.sh --undo")
-    base = rendering.base(ours)
+    base = rendering.base(ours, options.template)
     if not report.preview:
         rendering.keep(base)  # the new one is kept once it comes in
     new = rendering.render(address, ref, answers, options.data)
