@@ -175,6 +175,7 @@ def check_next_run(app, before):
         assert now in (before, before.replace("trinket==1", "trinket==2"))
         before = now
     failing_output(app)
+    assert (runs(app)[-1] / "requirements-before.txt").read_text() == before
     assert packages(app) == before
     assert not leftovers(app)
 
