@@ -18,7 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from real.apps import make_app, uv
+from real.apps import make_app
+from real.envs import uv
 from support import git, release, release_work_tree  # beside us, not installed
 
 COPIER = Path(sys.executable).with_name("copier")
@@ -34,9 +35,9 @@ def run(*command):
 def our_template(repo):
     """Make a repository of the template with two releases, of which the second changes three files."""
     release_work_tree(repo)
-    for name in ("cron.conf.jinja", "web.conf.jinja", "setup.sh.jinja"):
-        with open(repo / "template" / name, "a") as file:
-            file.write("# new in 1.1.0\n")
+    for name in ("cron.conf.jinja", "web.conf.jinja", "setup.sh"):
+        path = repo / "template" / name
+        path.write_text(path.read_text() + "# new in 1.1.0\n")
     release(repo, "v1.1.0")
     git("gc", "--quiet", cwd=repo)
     return repo

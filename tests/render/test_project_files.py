@@ -1,6 +1,8 @@
-"""The files that forges, editors and pre-commit read are well formed, and run nothing but nox."""
+"""The files that forges, editors and pre-commit read are well formed, and run nothing but nox; benchmarks start."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -47,6 +49,13 @@ def test_files_follow_editorconfig():
         if data and b"\0" not in data:
             assert data.endswith(b"\n") or name.startswith("includes/"), name
             assert not re.search(rb"[ \t\r]\n", data), name
+
+
+@pytest.mark.parametrize("name", ["fleet", "update"])
+def test_benchmarks_start(name):
+    """What they share with the tests is still where they look for it."""
+    done = subprocess.run([sys.executable, ROOT / f"benchmarks/{name}.py", "--help"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_license():
