@@ -30,6 +30,13 @@ def test_lint():
     assert int(re.search(r"in (\d+) files processed", done.stderr)[1]) > 15
 
 
+@pytest.mark.parametrize("path", sorted(ROLE.glob("tasks/*.yml")), ids=lambda path: path.stem)
+def test_no_task_depends_on_the_wording_of_a_message(path):
+    for task in yaml.safe_load(path.read_text()):
+        for key in ("when", "until", "failed_when", "changed_when"):
+            assert not re.search(r"\b(msg|stdout|stderr)\b", str(task.get(key, ""))), (task["name"], key)
+
+
 @pytest.fixture(scope="module")
 def points():
     """The entry points of the role, as ansible-doc shows them."""

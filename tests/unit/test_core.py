@@ -31,10 +31,10 @@ def test_report(capsys, flags):
     if flags:
         setattr(report, flags, True)
     report.say("git", "committed")
-    report.kept("modes", "all correct")
+    report.kept("permissions", "all correct")
     report.note(changed=True)
     shown = capsys.readouterr().out
-    assert shown == {"": "git         committed\nmodes       all correct\n", "json": ""}.get(
+    assert shown == {"": "git         committed\npermissions all correct\n", "json": ""}.get(
         flags, "git         committed\n"
     )
 
@@ -90,7 +90,8 @@ def test_one_at_a_time(app_dir):
         [sys.executable, "-c", code], cwd=app_dir, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as other:
         other.stdout.readline()
-        with pytest.raises(Stop, match="another update, upgrade or backup is running"):
+        with pytest.raises(Stop, match="another update, upgrade or backup is running") as stopped:
             core.lock()
+        assert stopped.value.facts == {"busy": True}
         other.stdin.close()
     core.lock()

@@ -75,7 +75,7 @@ def lock(path=APPDIR, what="update, upgrade or backup"):
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise Stop(f"another {what} is running") from None
+        raise Stop(f"another {what} is running", busy=True) from None
 
 
 def run(*command, cwd=APPDIR, **options):

@@ -7,8 +7,8 @@ short_description: Tell in what an app dir differs from the inventory, and what 
 description:
   - Changes nothing.
   - >-
-    Edited files are found by rendering the app dir's own version with its own answers over a clone of it, so neither
-    a newer version nor your own files count.
+    Edited files are found by C(update.sh --diff), which compares the app dir with the pristine rendering of its own
+    version and answers, so neither a newer version nor your own files count.
 author: appdir-template
 options:
   path:
@@ -57,7 +57,7 @@ found:
       type: list
       elements: str
     permissions:
-      description: What is wrong with owners and modes.
+      description: What is wrong with permissions.
       type: list
       elements: str
     backup:
@@ -96,7 +96,7 @@ def main():
     wanted = module.params["version"] or result.get("latest_version", version)
     compared = app.result("./update.sh", "--diff")
     if not compared["ok"]:
-        module.fail_json(msg=f"{app.path}: {compared['message']}")
+        app.fail(compared)
     found = {
         "version": {"found": version, "wanted": wanted},
         "answers": app.differing(module.params["answers"]),

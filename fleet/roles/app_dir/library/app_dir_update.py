@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Ansible module: bring an app dir to a version of the template and to answers, or leave it as it was."""
+"""Ansible module: bring an app dir to a version of the template and to answers, or leave it unchanged."""
 
 DOCUMENTATION = r"""
 module: app_dir_update
@@ -10,8 +10,8 @@ description:
     Where the update comes in, but setup.sh then fails, or the restarted app no longer passes a check of check.sh that
     it passed before, the update is undone and the app restarted.
   - >-
-    Where edits are in the way, the update is dropped by C(update.sh --abort), and the files are named. To fix them,
-    run update.sh in the app dir: it stops again, and leaves its clone for you.
+    Where edits conflict, the update is dropped by C(update.sh --abort), and the files are named. To fix them, run
+    update.sh in the app dir: it stops again, and keeps the merged files in C(.update/app) for you.
   - In check mode, C(update.sh --preview) shows the changes.
 author: appdir-template
 options:
@@ -40,10 +40,14 @@ EXAMPLES = r"""
 """
 RETURN = r"""
 edits:
-  description: Files whose edits are in the way; the app dir is as it was.
+  description: Files whose edits conflict; the app dir has not changed.
   returned: failed
   type: list
   elements: str
+busy:
+  description: Whether another update, upgrade or backup is running, so that a later try may succeed.
+  returned: failed
+  type: bool
 update:
   description: What update.sh did.
   returned: success
@@ -64,7 +68,7 @@ def undo(app, head):
 
 
 def main():
-    """Update; whatever fails, the app dir is as it was."""
+    """Update; whatever fails, the app dir stays unchanged."""
     module = AnsibleModule(
         {
             "path": {"type": "path", "required": True},
@@ -88,7 +92,7 @@ def main():
         what = f"; {undo(app, head)}" if came_in else ""
         if "waits" in result and not waited:
             app.run("./update.sh", "--abort")
-        module.fail_json(msg=f"{app.path}: {result['message']}{what}", edits=result.get("edits", []))
+        app.fail(result, what, edits=result.get("edits", []))
     if came_in and (broken := app.restart_and_check(before)):
         back = undo(app, head)
         still = app.restart_and_check(before)

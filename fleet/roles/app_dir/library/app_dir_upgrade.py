@@ -26,6 +26,10 @@ EXAMPLES = r"""
     path: /srv/envs/poser/app
 """
 RETURN = r"""
+busy:
+  description: Whether another update, upgrade or backup is running, so that a later try may succeed.
+  returned: failed
+  type: bool
 run:
   description: Folder with the packages before and after, and the output.
   returned: success
@@ -48,7 +52,7 @@ def main():
     checked = app.failing() if module.params["restart"] and not module.check_mode else {}
     result = app.result("./upgrade.sh", *(["--preview"] if module.check_mode else []))
     if not result["ok"]:
-        module.fail_json(msg=f"{app.path}: {result['message']}")
+        app.fail(result)
     if module.check_mode:
         packages = "".join(f"{line}\n" for line in result["packages"])
         module.exit_json(changed=result["changed"], diff={"prepared": packages} if packages else {})

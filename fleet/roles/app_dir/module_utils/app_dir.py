@@ -34,7 +34,7 @@ class AppDir:
     def require(self):
         """End the module unless the app dir is there."""
         if not (self.path / ANSWERS).exists():
-            self.module.fail_json(msg=f"there is no app dir in {self.path}; make it by setup.yml")
+            self.module.fail_json(msg=f"there is no app dir in {self.path}; render it with setup.yml")
 
     def run(self, *command, **environment):
         """Run a command in the app dir; return its exit code, and what it printed to stdout and to stderr."""
@@ -74,6 +74,10 @@ class AppDir:
         if not found["ok"] and err.strip():
             found["message"] += f" ({reason(err)})"  # what its "see above" means
         return found
+
+    def fail(self, result, more="", **facts):
+        """End the module with what result() returned about a script that failed; `busy` says to try again later."""
+        self.module.fail_json(msg=f"{self.path}: {result['message']}{more}", busy=result.get("busy", False), **facts)
 
     def checks(self):
         """Return what check.sh finds: {check: {status, text}}."""
