@@ -11,7 +11,7 @@ import pytest
 from real.apps import KINDS, free_port, make_app
 from support import files, git, release, require
 
-WELL = {"config", "database", "modes", "disk", "services", "web", "overnight", "backup", "template"}
+WELL = {"config", "database", "permissions", "disk", "services", "web", "overnight", "backup", "template"}
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_all_is_well(app):
     before = stable(app)
     code, found = look(app)
     assert (code, found.keys(), {status for status, _ in found.values()}) == (0, WELL, {"ok"}), found
-    assert "overnight  main for " in app.run("./check.sh").stdout
+    assert "overnight   main for " in app.run("./check.sh").stdout
     assert app.run("./check.sh", "--quiet").stdout == ""
     assert stable(app) == before
 
@@ -140,12 +140,12 @@ def test_backup_that_failed_or_is_old(kept):
     assert "the last is of 2026-01-31T02:00:00+00:00, " in found_wrong(kept, "backup")
     last.unlink()
     code, found = look(kept)
-    assert (code, found["backup"]) == (0, ("unknown", "there is none yet; make the first with ./backup.sh --init"))
+    assert (code, found["backup"]) == (0, ("unknown", "none yet; take the first with ./backup.sh --init"))
 
 
 def test_mode_that_is_too_open(app):
     (app.dir / "secrets.conf").chmod(0o644)
-    assert found_wrong(app, "modes") == "secrets.conf has mode 0644, not 0640; run ./setup.sh, which puts it right"
+    assert found_wrong(app, "permissions") == "secrets.conf has mode 0644, not 0640; ./setup.sh corrects that"
     (app.dir / "secrets.conf").chmod(0o600)
 
 
@@ -156,7 +156,7 @@ def test_server_that_was_stopped(app):
     app.run(*supervisorctl, "start", "poser:poser-luigid")
 
 
-def test_template_update_that_waits(app, versions):
+def test_newer_version_of_the_template(app, versions):
     (versions / "new").touch()
     release(versions, "v1.1.0")
     code, found = look(app)

@@ -1,4 +1,4 @@
-"""The fleet: Ansible over real sshd, three hosts, ten app dirs, and one host that is cut off in the middle."""
+"""The fleet: Ansible over real sshd, three hosts, ten app dirs, and one host that loses its network in the middle."""
 
 import contextlib
 import json
@@ -20,6 +20,7 @@ FLEET = ROOT / "fleet"
 BIN = Path(sys.executable).parent
 INVENTORY = re.search(r"<!-- inventory -->\n```yaml\n(.*?)```", (ROOT / "docs/many-hosts.md").read_text(), re.DOTALL)[1]
 PASSWORD = "S3cret-of-the-fleet"
+CONFLICT = "your edits conflict: CONFLICT (content): Merge conflict in cron.conf; the app dir has not changed"
 # app dirs beside those of the documented inventory: {shop: names}; the third shop is a host of its own
 MORE = {"north": ["n1", "n2", "n3"], "south": ["s1", "s2"], "west": ["w1", "w2"]}
 
@@ -250,7 +251,7 @@ def test_check_mode_shows_what_an_update_changes(ten):
 
 @pytest.fixture(scope="module")
 def rolled(ten):
-    """The Fleet after a roll-out of 1.1.0 in which n1 had an edit in the way, and the host west was cut off.
+    """The Fleet after a roll-out of 1.1.0 in which n1 had an edit that conflicts, and the host west lost its network.
 
     `before` is the state of n1 then, `output` what the roll-out said, `code` its exit code.
     """
@@ -268,7 +269,7 @@ def rolled(ten):
     return ten
 
 
-def test_rollout_goes_on_where_a_host_is_cut_off(rolled):
+def test_rollout_goes_on_where_a_host_loses_its_network(rolled):
     reached = {"north-poser", "south-poser", "south-till", "n1", "n2", "n3", "s1", "s2"}
     assert rolled.code == 2
     assert failed(rolled.output) == {"n1", "w1", "w2"}
@@ -282,18 +283,16 @@ def test_rollout_goes_on_where_a_host_is_cut_off(rolled):
     assert re.search(r"TASK \[app_dir : Update the app dir\] \*+\nchanged: \[south-till\]\n\nTASK", rolled.output)
 
 
-def test_app_dir_with_a_conflict_is_as_it_was(rolled):
+def test_app_dir_with_a_conflict_has_not_changed(rolled):
     assert state(rolled.app("n1")) == rolled.before
     assert not (rolled.app("n1") / ".update").exists()
-    end = told(rolled.output[rolled.output.index("PLAY [Tell") :])
-    assert (
-        "/srv/envs/n1/app: your edits and the update touch the same lines of cron.conf; the app dir is as it was" in end
-    )
+    end = told(rolled.output[rolled.output.index("PLAY [List") :])
+    assert f"/srv/envs/n1/app: {CONFLICT}" in end
 
 
 @pytest.fixture(scope="module")
 def report(rolled):
-    """What check.yml shows, and its JSON by app dir, while west is cut off, after somebody did all sorts of things."""
+    """What check.yml shows, and its JSON by app dir, while west has no network, after many kinds of changes."""
     s1, s2, n2 = map(rolled.app, ("s1", "s2", "n2"))
     shutil.rmtree(s2 / "work/csv")
     (s2 / "secrets.conf").chmod(0o644)
@@ -315,15 +314,15 @@ def test_report_as_json(report):
     assert rows["n3"]["version"] == {"found": "v1.1.0", "wanted": "v1.1.0"}
     assert rows["n3"]["answers"] == {"web_host": {"found": "127.0.0.1", "wanted": "localhost"}}
     assert (rows["s1"]["edited"], rows["s1"]["removed"]) == (["silent.conf"], ["quiet.conf"])
-    assert (rows["s2"]["missing"], rows["s2"]["modes"]) == (
+    assert (rows["s2"]["missing"], rows["s2"]["permissions"]) == (
         ["work/csv"],
-        ["secrets.conf has mode 0644, not 0640; run ./setup.sh, which puts it right"],
+        ["secrets.conf has mode 0644, not 0640; ./setup.sh corrects that"],
     )
     assert rows["n2"]["uncommitted"] == ["web.conf"]
     assert rows["n3"]["checks"]["web"]["status"] == "FAILED"  # nothing serves them
     assert rows["n3"]["wrong"] == ["answers", "services", "web"]
     for row in (rows[name] for name in ("n2", "n3", "north-poser", "south-till")):
-        assert not row["edited"] + row["removed"] + row["missing"] + row["modes"]
+        assert not row["edited"] + row["removed"] + row["missing"] + row["permissions"]
     for name in MORE["west"]:
         assert (rows[name]["reached"], rows[name]["wrong"]) == (False, ["NOT REACHED"])
 
@@ -340,7 +339,7 @@ def test_report_as_table(report):
     assert " ".join(lines["n1"][2:5]) == "v1.0.0 (wanted: 1.1.0)"
 
 
-def test_next_run_finishes_what_was_cut_off(report, rolled):
+def test_next_run_finishes_what_was_interrupted(report, rolled):
     rolled.hosts["west"].cable("up")
     done = rolled.play("update.yml", "--limit", f"@{rolled.folder}/update.retry,!n1,n3")
     assert not failed(done.stdout)
@@ -355,7 +354,8 @@ def test_next_run_finishes_what_was_cut_off(report, rolled):
 def test_canary_that_is_left_ends_the_rollout(report, rolled):
     done = rolled.play("update.yml", "-e", "canary=n1", "--limit", "n1,n2", check=False)
     assert done.returncode == 2
-    assert "the same lines of cron.conf; the app dir is as it was; nothing more is rolled out" in told(done.stdout)
+    assert CONFLICT in told(done.stdout)
+    assert "nothing more is rolled out" in told(done.stdout)
     assert recap(done.stdout).keys() == {"n1"}
 
 
@@ -388,8 +388,8 @@ def test_rollout_ends_at_the_first_failure(rolled):
     assert done.returncode == 2
     assert version(rolled.app("w1")) == "v1.2.0"
     assert failed(done.stdout) == {"w2"}
-    assert recap(done.stdout).keys() == {"w1", "w2", "n1"}  # n1 has the edit that is in the way
-    why = "after the update, the check web fails: .*; the update was taken back; nothing more is rolled out"
+    assert recap(done.stdout).keys() == {"w1", "w2", "n1"}  # n1 has the edit that conflicts
+    why = "after the update, the check web fails: .*; the update was undone; nothing more is rolled out"
     assert re.search(why, told(done.stdout))
     for name, before in others.items():
         assert state(rolled.app(name)) == before

@@ -7,6 +7,7 @@ import select
 import shutil
 import stat
 import subprocess
+import sys
 import time
 
 import pytest
@@ -195,7 +196,7 @@ def test_git_that_refuses_is_told(fresh):
     done = fresh.run("./setup.sh", check=False)
     (fresh.dir / ".git").unlink()
     assert done.returncode == 1
-    assert "git said: " in done.stdout.splitlines()[-1]
+    assert done.stdout.splitlines()[-1].startswith("setup.sh: git init: ")
     assert "Traceback" not in done.stdout
 
 
@@ -209,7 +210,7 @@ def test_outside_an_env(fresh, tmp_path):
 
 def test_path_that_upstream_cannot_read(render, tmp_path):
     (tmp_path / "two words/bin").mkdir(parents=True)
-    (tmp_path / "two words/bin/python").symlink_to("/bin/false")
+    (tmp_path / "two words/bin/python").symlink_to(sys.executable)
     app = render(tmp_path / "two words/app", app_name="poser")
     done = subprocess.run([app / "setup.sh"], capture_output=True, text=True)
     assert done.returncode == 1
@@ -248,6 +249,6 @@ def test_moved_app_dir_runs(render, tmp_path):
 def test_bare_env_gets_its_packages(render, tmp_path):
     """From an env that holds only pip: setup.sh installs, and the app runs; no env is active."""
     app = make_app(render, tmp_path / "poser", packages=False, framework="wutta", luigi=False, app_name="poser")
-    assert "installing requirements.txt" in app.setup(PATH="/usr/bin:/bin")
+    assert "packages    installing, " in app.setup(PATH="/usr/bin:/bin")
     with app.serve() as web:
         web.login(*ADMIN)
