@@ -124,7 +124,7 @@ def benchmarks(session):
     """
     session.install(COPIER, *FLEET, "pyyaml", "uv")
     only_fleet = session.posargs[:1] == ["fleet"]
-    env = {"PYTHONDONTWRITEBYTECODE": None}  # else each run compiles all of Copier anew, which hides the rest
+    env = {"PYTHONDONTWRITEBYTECODE": None}  # else each run compiles all of Copier again, which hides the rest
     if not only_fleet:
         session.run("python", "benchmarks/update.py", *session.posargs, env=env)
     if only_fleet or not session.posargs:

@@ -34,7 +34,7 @@ def isolated(tmp_path_factory):
             patch.setenv(f"GIT_{role}_EMAIL", "test@localhost")
         for name in ("DATABASE_URL", "ADMIN_PASSWORD", "REDIS_URL", "VIRTUAL_ENV"):
             patch.delenv(name, raising=False)
-        # where a machine sets it, each process would compile all of its modules anew
+        # where a machine sets it, each process would compile all of its modules again
         patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         # Copier's git gets the environment that plumbum saw when it was imported
         with plumbum.local.env():
@@ -49,14 +49,14 @@ def fast_copier():
 
     And let Copier not ask git about each file it renders, whether the file system has modes: it has.
     """
-    compiled, compile_anew = {}, jinja2.Environment.compile
+    compiled, compile_text = {}, jinja2.Environment.compile
 
     def compile_once(self, source, name=None, filename=None, raw=False, defer_init=False):
         # Jinja has one lexer for all environments of the same syntax
         key = type(self), id(self.lexer), frozenset(self.extensions), source, name, raw, defer_init
         self.preprocess(source, name, filename)  # there Copier's extension forgets the last `yield`
         if key not in compiled:
-            compiled[key] = compile_anew(self, source, name, filename, raw, defer_init)
+            compiled[key] = compile_text(self, source, name, filename, raw, defer_init)
         return compiled[key]
 
     with pytest.MonkeyPatch.context() as patch:

@@ -112,7 +112,7 @@ class Host:
         return call(["nsenter", *inside, "--", *command], **options)
 
     def cable(self, state):
-        """Cut the cable (down), or mend it (up)."""
+        """Unplug the cable (down), or plug it in again (up)."""
         call(self.network.inside("ip", "link", "set", self.port, state))
 
 

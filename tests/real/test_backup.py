@@ -78,7 +78,7 @@ def path_without(tmp_path, *names):
 
 
 def test_first_backup_is_made_when_told(app):
-    """Never by itself: a repository that is not there may be a disk that is not mounted."""
+    """Never by itself: a missing repository may be a disk that is not mounted."""
     done = app.run("./backup.sh", check=False)
     assert done.returncode == 1
     assert done.stdout.endswith("look whether its disk is mounted)\n")
@@ -311,12 +311,12 @@ def test_killed_backup_is_made_good_by_the_next(on_postgresql):
 
 
 def test_killed_init_is_made_good_by_the_next(backed_up, tmp_path):
-    """Restic itself can't open a repository of which an init was cut off between key and config."""
-    cut_off = tmp_path / ".cut-off.new"
-    backed_up.run("restic", "init", RESTIC_REPOSITORY=str(cut_off), RESTIC_PASSWORD="lost")
-    (cut_off / "config").unlink()
-    backed_up.run("./backup.sh", "--init", RESTIC_REPOSITORY=f"{tmp_path}/cut-off")
-    assert not cut_off.exists()
+    """Restic itself can't open a repository whose init was interrupted between key and config."""
+    half = tmp_path / ".half.new"
+    backed_up.run("restic", "init", RESTIC_REPOSITORY=str(half), RESTIC_PASSWORD="lost")
+    (half / "config").unlink()
+    backed_up.run("./backup.sh", "--init", RESTIC_REPOSITORY=f"{tmp_path}/half")
+    assert not half.exists()
 
 
 def test_only_python_killed(on_postgresql):
@@ -354,7 +354,7 @@ def test_old_backups_are_forgotten(on_postgresql):
         fake(moment, "poser", "appdir", f"run-{moment}")
     for moment in old[::5]:
         fake(moment, "poser", "database", f"run-{moment}")
-    fake(noon, "poser", "database", "run-cut-off")
+    fake(noon, "poser", "database", "run-interrupted")
     fake(old[-1], "other", "appdir", "run-other")
     fake(old[-1], "other", "database", "run-other")
     fake(old[-1], "poser", "database", "run-elsewhere", host="elsewhere")

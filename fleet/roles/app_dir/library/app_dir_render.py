@@ -1,11 +1,11 @@
 #!/usr/bin/python
-"""Ansible module: render an app dir that is not there yet."""
+"""Ansible module: render an app dir if it is missing."""
 
 DOCUMENTATION = r"""
 module: app_dir_render
-short_description: Render an app dir that is not there yet
+short_description: Render an app dir if it is missing
 description:
-  - Renders the template by Copier, which checks the answers; an app dir that is there stays as it is.
+  - Renders the template by Copier, which checks the answers; an existing app dir is not changed.
   - A bad answer is refused by name, and nothing is written.
 author: appdir-template
 options:
