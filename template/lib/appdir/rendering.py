@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from appdir.core import Stop, run, say
-from appdir.git import alone, attempt, environment, git, names, prefix
+from appdir.git import alone, attempt, commit_tree, environment, git, names, prefix
 
 ANSWERS = ".copier-answers.yml"
 YOURS = ("poser/", "luigitasks/", "local-requirements.txt")  # written once, and then never touched
@@ -93,7 +93,7 @@ def commit_of(tree, folders):
     """Return a commit of a rendering, after the one that is kept."""
     last = attempt("rev-parse", "--verify", "--quiet", ref_name()).stdout.split()
     message = "\n".join([f"Template {version_of(tree)}", "", *(f"folder {path}" for path in folders)])
-    return git("commit-tree", tree, *(part for one in last for part in ("-p", one)), "-m", message).strip()
+    return commit_tree(tree, message, *last)
 
 
 def folders_of(commit):

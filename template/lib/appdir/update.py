@@ -13,7 +13,7 @@ from pathlib import Path
 
 from appdir import env, rendering, users
 from appdir.core import APPDIR, FLAGS, PYTHON, Stop, kept, lock, note, reason, report, run
-from appdir.git import alone, attempt, git, head, is_tracked, names, prefix, tree_of
+from appdir.git import alone, attempt, commit_tree, git, head, is_tracked, names, prefix, tree_of
 
 WORK = APPDIR / ".update"
 MERGE = ["-c", "merge.directoryRenames=false", "-c", "merge.renameLimit=5000", "-c", "merge.conflictStyle=merge"]
@@ -149,8 +149,8 @@ def plan_undo():
 
 def merge(base, ours, new, version):
     """Return the tree that git's merge makes of three trees, its conflicts {path: text}, and labels for their sides."""
-    root = git("commit-tree", base, "-m", "base").strip()
-    sides = [git("commit-tree", tree, "-p", root, "-m", "side").strip() for tree in (ours, new)]
+    root = commit_tree(base, "base")
+    sides = [commit_tree(tree, "side", root) for tree in (ours, new)]
     done = attempt(*MERGE, "merge-tree", "--write-tree", "-z", "--messages", "--name-only", *sides)
     if done.returncode > 1:
         raise Stop(f"git merge-tree: {done.stderr.strip()}")
