@@ -95,3 +95,8 @@ def test_one_at_a_time(app_dir):
         assert stopped.value.facts == {"busy": True}
         other.stdin.close()
     core.lock()
+
+
+def test_config_that_was_removed_is_named(app_dir):
+    with pytest.raises(Stop, match=r"^silent\.conf is missing; bring it back with: git checkout -- silent\.conf$"):
+        core.load_config()

@@ -277,7 +277,7 @@ def rename_modules(repo):
             text = re.sub(rf"(?<=import ){old}\b(?!\.)|(?<=, ){old}\b(?=,|$)", f"{new} as {old}", path.read_text())
             text = text.replace(f"from appdir.{old} import", f"from appdir.{new} import")
             path.write_text(text)
-    change(repo, "lib/appdir/cli.py", '"update",\n        "--data', '"updating",\n        "--data')
+    change(repo, "lib/appdir/cli.py", "MODULES = {", 'MODULES = {"update": "updating", ')
 
 
 def test_version_that_renames_modules_comes_in(at, newer):
