@@ -3,6 +3,7 @@
 import configparser
 import contextlib
 import hashlib
+import json
 import os
 import re
 import shlex
@@ -145,6 +146,13 @@ class App:
         environment.setdefault("ADMIN_PASSWORD", ADMIN[1])
         self.output = self.run("./setup.sh", *options, **environment).stdout
         return self.output
+
+    def checks(self, *command):
+        """Return what check.sh finds: {check: (status, text)}; `command` may run it as another user."""
+        done = self.run(*command, "./check.sh", "--json", check=False)
+        found = {name: (one["status"], one["text"]) for name, one in json.loads(done.stdout)["checks"].items()}
+        assert done.returncode == any(status == "FAILED" for status, _ in found.values()), done.stdout
+        return found
 
     def serve(self, config="web.conf", port=None, cwd="/", host="127.0.0.1"):
         """Serve the app while the `with` lasts, run in `cwd`; gives a Web session with nobody logged in."""

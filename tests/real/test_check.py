@@ -1,7 +1,6 @@
 """check.sh: each thing that breaks is named; nothing is changed."""
 
 import contextlib
-import json
 import shutil
 import sqlite3
 import subprocess
@@ -61,26 +60,23 @@ def stable(app):
     return {name: found for name, found in kept.items() if "__pycache__" not in name}
 
 
-def look(app, *command):
-    """Run check.sh, and return its exit code and {check: (status, text)}."""
-    done = app.run(*command, "./check.sh", "--json", check=False)
-    return done.returncode, {
-        name: (found["status"], found["text"]) for name, found in json.loads(done.stdout)["checks"].items()
-    }
+def bad(found):
+    """Return the names of the checks that are not ok in what App.checks() found."""
+    return {name for name, (status, _) in found.items() if status != "ok"}
 
 
 def found_wrong(app, name):
     """Return what check.sh says about the one thing that must be wrong."""
-    code, found = look(app)
-    assert {check for check, (status, _) in found.items() if status != "ok"} == {name}, found
-    assert (code, found[name][0]) == (1, "FAILED")
+    found = app.checks()
+    assert bad(found) == {name}, found
+    assert found[name][0] == "FAILED"
     return found[name][1]
 
 
 def test_all_is_well(app):
     before = stable(app)
-    code, found = look(app)
-    assert (code, found.keys(), {status for status, _ in found.values()}) == (0, WELL, {"ok"}), found
+    found = app.checks()
+    assert (found.keys(), bad(found)) == (WELL, set()), found
     assert "overnight   main for " in app.run("./check.sh").stdout
     assert app.run("./check.sh", "--quiet").stdout == ""
     assert stable(app) == before
@@ -103,14 +99,14 @@ def test_old_schema(kept):
 @changes("data/poser.sqlite")
 def test_database_that_is_damaged(kept):
     (kept.dir / "data/poser.sqlite").write_bytes(b"damaged" * 1000)
-    assert "does not answer: file is not a database" in look(kept)[1]["database"][1]
+    assert "does not answer: file is not a database" in kept.checks()["database"][1]
 
 
 def test_full_disk(app):
     alone = ["unshare", "--map-root-user", "--mount"]
     require(not subprocess.run([*alone, "true"], capture_output=True).returncode, "unshare", "util-linux")
     fill = "mount -t tmpfs -o size=1m none log && { head -c 2000000 /dev/zero > log/full || :; } 2>/dev/null && exec"
-    _, found = look(app, *alone, "sh", "-c", f'{fill} "$@"', "sh")
+    found = app.checks(*alone, "sh", "-c", f'{fill} "$@"', "sh")
     assert found["disk"][0] == "FAILED"
     assert f"only 0.0 GB (0%) free on the volume of {app.dir}/log; make room" in found["disk"][1]
 
@@ -125,7 +121,7 @@ def test_overnight_that_failed(kept):
     kept.run("./overnight.sh", "main", "2026-01-31")
     assert "days ago; is cron or its timer on?" in found_wrong(kept, "overnight")
     kept.run("./overnight.sh")
-    assert look(kept)[0] == 0
+    assert not bad(kept.checks())
 
 
 @changes("log/last-backup")
@@ -134,13 +130,14 @@ def test_backup_that_failed_or_is_old(kept):
     assert kept.run("./backup.sh", check=False, RESTIC_PASSWORD="wrong").returncode == 1
     assert "FAILED: restic unlock: wrong password or no key found" in found_wrong(kept, "backup")
     kept.run("./backup.sh")
-    assert look(kept)[0] == 0
+    assert not bad(kept.checks())
     _, _, text = last.read_text().partition(" ")
     last.write_text(f"2026-01-31T02:00:00+00:00 {text}")
     assert "the last is of 2026-01-31T02:00:00+00:00, " in found_wrong(kept, "backup")
     last.unlink()
-    code, found = look(kept)
-    assert (code, found["backup"]) == (0, ("unknown", "none yet; take the first with ./backup.sh --init"))
+    found = kept.checks()
+    assert bad(found) == {"backup"}
+    assert found["backup"] == ("unknown", "none yet; take the first with ./backup.sh --init")
 
 
 def test_mode_that_is_too_open(app):
@@ -159,8 +156,9 @@ def test_server_that_was_stopped(app):
 def test_newer_version_of_the_template(app, versions):
     (versions / "new").touch()
     release(versions, "v1.1.0")
-    code, found = look(app)
-    assert (code, found["template"]) == (0, ("unknown", "version 1.1.0 is available, this is 1.0.0; run ./update.sh"))
+    found = app.checks()
+    assert bad(found) == {"template"}
+    assert found["template"] == ("unknown", "version 1.1.0 is available, this is 1.0.0; run ./update.sh")
 
 
 def test_server_that_is_down(tmp_path, app):

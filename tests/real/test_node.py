@@ -1,7 +1,5 @@
 """A host without a web app: it only runs daemons, commands and nights, and all scripts work there too."""
 
-import json
-
 import pytest
 from real.apps import free_port, listens, make_app, running, until
 
@@ -20,12 +18,6 @@ def node(request, render, tmp_path_factory):
     return app
 
 
-def checks(app):
-    """Return what check.sh finds: {name: [status, text]}."""
-    found = json.loads(app.run("./check.sh", "--json", check=False).stdout)["checks"]
-    return {name: [one["status"], one["text"]] for name, one in found.items()}
-
-
 def test_setup_installs_and_writes_nothing_of_a_web_app(node):
     listed = node.run("../bin/python", "-m", "pip", "freeze", "--all").stdout.lower()
     installed = {line.partition("==")[0] for line in listed.splitlines()}
@@ -39,15 +31,15 @@ def test_setup_installs_and_writes_nothing_of_a_web_app(node):
 
 
 def test_servers_run_and_are_checked(node):
-    assert checks(node)["services"][0] == "FAILED"
+    assert node.checks()["services"][0] == "FAILED"
     command = [node.env / "bin/supervisord", "--nodaemon", "--configuration", node.dir / "supervisor.conf"]
     with running(command, node.env / "supervisord.out", lambda: listens(node.luigi_port), cwd="/"):
-        until(lambda: checks(node)["services"][0] == "ok")
-        found = checks(node)
+        until(lambda: node.checks()["services"][0] == "ok")
+        found = node.checks()
         assert {f"poser:poser-{name}" for name in ("luigid", *DAEMONS[node.framework])} <= {
             *found["services"][1].removeprefix("up: ").split(", ")
         }
-        assert found["web"] == ["ok", "there is none"]
+        assert found["web"] == ("ok", "there is none")
         assert {name for name, (status, _) in found.items() if status == "FAILED"} == set()
 
 
@@ -56,7 +48,7 @@ def test_a_night_a_cleanup_and_a_backup(node):
     assert (node.dir / "luigi/log/last-main").read_text().split()[1] == "0"
     node.run("./cleanup.sh", "--quiet")
     node.run("./backup.sh", "--init", "--quiet")
-    assert checks(node)["backup"][0] == "ok"
+    assert node.checks()["backup"][0] == "ok"
 
 
 def test_upgrade(node):

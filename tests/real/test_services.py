@@ -81,12 +81,6 @@ def logged_in(app):
     return web
 
 
-def check(app, *command):
-    """Run check.sh as the service user, and return {check: (status, text)}."""
-    done = app.run(*(command or by(SERVICE_USER)), "./check.sh", "--json", check=False)
-    return {name: (found["status"], found["text"]) for name, found in json.loads(done.stdout)["checks"].items()}
-
-
 @contextlib.contextmanager
 def done_for_real(app, job):
     """Check that a nightly job does its work while the `with` lasts: it leaves what nothing else leaves."""
@@ -124,7 +118,7 @@ class TestOwnSupervisor:
             assert secret.encode() not in told
         log = supervised.dir / "log"
         assert {"supervisord.log", *(f"{name}.out" for name in SERVERS)} <= {path.name for path in log.iterdir()}
-        assert check(supervised)["services"][0] == "ok"
+        assert supervised.checks(*by(SERVICE_USER))["services"][0] == "ok"
 
     def test_control_socket_is_closed_to_others(self, supervised):
         socket = supervised.dir / "log/supervisor.sock"
@@ -152,7 +146,7 @@ class TestOwnSupervisor:
 
     def test_stopped_server_is_named(self, supervised):
         ctl(supervised, "stop", "poser:poser-datasync")
-        status, text = check(supervised)["services"]
+        status, text = supervised.checks(*by(SERVICE_USER))["services"]
         ctl(supervised, "start", "poser:poser-datasync")
         assert (status, "poser:poser-datasync is STOPPED" in text) == ("FAILED", True)
 
@@ -183,8 +177,8 @@ files = {shop.dir}/programs.conf
         pids = until(lambda: (found := processes(shop, config)).keys() == SERVERS and found)
         assert {Path(f"/proc/{pid}").owner() for pid in pids.values()} == {SERVICE_USER}
         logged_in(shop)
-        assert check(shop)["services"][0] == "ok"
-    assert "closed" in check(shop)["services"][1]
+        assert shop.checks(*by(SERVICE_USER))["services"][0] == "ok"
+    assert "closed" in shop.checks(*by(SERVICE_USER))["services"][1]
 
 
 def test_cron_and_own_supervisor(shop):
