@@ -30,7 +30,7 @@ def check(app):
 
 
 def correct(app):
-    """Let the step of setup.sh correct owners and modes."""
+    """Let the step of setup.sh correct permissions."""
     app.run("lib/run", "permissions")
     assert check(app) == (True, "permissions all correct\n")
 

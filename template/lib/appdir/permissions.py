@@ -141,4 +141,4 @@ def main(_=None):
                 change(*place)
     except PermissionError:
         raise Stop(f"only root can correct this, with sudo ./setup.sh: {summary(found)}") from None
-    say("permissions", "the app dir is private, and its owners and modes are set")
+    say("permissions", "the app dir is private, and its permissions are correct")
