@@ -3,10 +3,10 @@
 import pytest
 
 # the files that take longest, which begin first, so that in the end no worker waits for another
-LONGEST = ["restore", "login", "update", "fleet_of_many_hosts", "adopt", "backup", "upgrade", "fleet_of_one_app"]
-LONGEST += ["upgrade_framework", "services", "setup", "config", "check", "permissions", "menu", "luigi"]
+LONGEST = ["restore", "login", "fleet_of_many_hosts", "adopt", "backup", "upgrade", "fleet_of_one_app"]
+LONGEST += ["upgrade_framework", "services", "setup", "update", "config", "check", "permissions", "menu", "luigi"]
 # files whose tests each begin with the app as it was first: in how many parts they may run, each with an app of its own
-PARTS = {"test_update": 3, "test_upgrade": 2}
+PARTS = {"test_upgrade": 2}
 
 
 def spread(items):
