@@ -104,7 +104,7 @@ def render(session):
 
 @nox.session
 def matrix(session):
-    """Test Copier's updates of every version, set of answers and kind of edit."""
+    """Test updates by Copier, of every version, set of answers and kind of edit, and by update.sh."""
     session.install(*TESTS)
     run_tests(session, "matrix")
 

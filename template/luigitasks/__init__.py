@@ -1,1 +1,1 @@
-"""Yours. Luigi tasks of this app; `copier update` never changes a file in this folder."""
+"""Yours. Luigi tasks of this app; updates never touch a file in this folder."""
