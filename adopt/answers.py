@@ -15,7 +15,7 @@ def guess(old, runs_by_itself=False):
 
     With `runs_by_itself`, something of the operator's starts its servers already.
     """
-    answers = {"framework": old.framework, "title": old.title} | written(old)
+    answers = {"framework": old.framework, "title": old.title, "web": (old.appdir / "web.conf").exists()} | written(old)
     if old.get("server:main", "trusted_proxy_headers", "web.conf"):
         answers["reverse_proxy"] = "http"
     kind = old.get("app:main", "beaker.session.type", "web.conf")

@@ -22,7 +22,7 @@ def keep_what_was_unsaid(draft):
         draft.put(core, "wutta.batch", "storage_path", "%(here)s/data/batch")
         draft.stays.append("data/batch, not data/batches: wutta.conf storage_path")
     key = {"rattail": "beaker.session_dir", "wutta": "wuttaweb.beaker_session_dir"}[fw]
-    folder = draft.get("web.conf", "app:web", "beaker.session.data_dir", "")
+    folder = draft.get("web.conf", "app:web", "beaker.session.data_dir", "") if "web.conf" in draft.rendered else ""
     if not old.get(f"{fw}.cleanup", key) and folder.endswith("/data"):
         draft.put(core, f"{fw}.cleanup", key, folder.removesuffix("/data"))
     url = old.real.get(f"{fw}.db.default.url")

@@ -533,6 +533,20 @@ def test_links_come_in_and_git_goes_back(peers, template):
         assert "no folder .adopt" in adopt(app, template, "--undo", check=False).stderr
 
 
+def test_host_without_a_web_app(peers, template):
+    """It gets none, and no config of one."""
+    app = peers(by_hand)[0]
+    (app.dir / "web.conf").unlink()
+    before = look(app.dir)
+    adopt(app, template, "--apply")
+    assert "\nweb: false\n" in (app.dir / ".copier-answers.yml").read_text()
+    assert not (app.dir / "web.conf").exists()
+    assert "[app:web]" not in (app.dir / "secrets.conf").read_text()
+    assert {app.checks()[name][0] for name in ("config", "web")} == {"ok"}
+    adopt(app, template, "--undo")
+    assert not changed(before, app.dir)
+
+
 def test_packages_of_a_refused_adoption_go_again(peers, template):
     """What the software of the env refuses is not adopted, and leaves no package behind that it was tried with."""
     app = peers(by_hand)[0]
