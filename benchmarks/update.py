@@ -18,6 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
+from real import envs
 from real.apps import make_app
 from real.envs import uv
 from support import git, release, release_work_tree  # beside us, not installed
@@ -162,6 +163,7 @@ def updates(work, ours, runs, files, sessions):
         copy(ours, folder, "--vcs-ref", "v1.0.0", *data)
 
     apps = {}
+    envs.shared_envs = Path(os.environ.get("TEST_ENVS") or work / "envs")
     for name in ("empty", "full"):
         progress(f"setting up the {name} app dir")
         app = make_app(render, work / "apps" / name, framework="wutta", app_name="poser")
@@ -170,15 +172,29 @@ def updates(work, ours, runs, files, sessions):
         apps[name] = app.dir
     fill(apps["full"], files, sessions)
 
-    def back(app):
-        git("reset", "--quiet", "--hard", "setup", cwd=app)
+    def back(app, tag):
+        git("reset", "--quiet", "--hard", tag, cwd=app)
         git("clean", "--quiet", "--force", "-d", cwd=app)
 
-    commands = {"copier update": lambda app: run(COPIER, "update", "--quiet", "--defaults", app)}
-    commands["update.sh"] = lambda app: run(app / "update.sh", "--quiet")
-    for title, command in commands.items():
-        works = {f"{name} app dir": (partial(back, app), partial(command, app)) for name, app in apps.items()}
-        report(title, compare(runs, works), "full app dir", {"empty app dir": 1.05})
+    commands = {
+        "update.sh": lambda app: run(app / "update.sh", "--quiet"),
+        "copier update": lambda app: run(COPIER, "update", "--quiet", "--defaults", app),
+    }
+    for app in apps.values():
+        commands["update.sh"](app)
+        git("tag", "updated", cwd=app)
+    for tag, title, goal in (("setup", "a real update", 0.7), ("updated", "nothing is new", 0.2)):
+        works = {
+            f"{command} in the {name} app dir": (partial(back, app, tag), partial(commands[command], app))
+            for command in commands
+            for name, app in apps.items()
+        }
+        best = compare(runs, works)
+        for name in apps:
+            bases = {f"copier update in the {name} app dir": goal}
+            if name == "full":
+                bases["update.sh in the empty app dir"] = 1.05
+            report(title, best, f"update.sh in the {name} app dir", bases)
 
 
 def main():
