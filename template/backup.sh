@@ -1,4 +1,4 @@
 #!/bin/sh
 # Template. Takes a backup while the app runs. See --help.
 set -eu
-exec "$(dirname -- "$0")/lib/run" backup "$@"
+exec "$(dirname -- "$(readlink -f -- "$0")")/lib/run" backup "$@"

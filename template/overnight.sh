@@ -1,4 +1,4 @@
 #!/bin/sh
 # Template. Runs an overnight automation for a date. See --help.
 set -eu
-exec "$(dirname -- "$0")/lib/run" overnight "$@"
+exec "$(dirname -- "$(readlink -f -- "$0")")/lib/run" overnight "$@"

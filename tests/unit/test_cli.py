@@ -1,5 +1,8 @@
 """The one command line: help, options and refusals of each command."""
 
+import json
+from types import SimpleNamespace
+
 import pytest
 from appdir import cli
 from support import ROOT
@@ -68,3 +71,23 @@ def test_place_is_checked(app_dir, monkeypatch):
     monkeypatch.setattr(cli, "ENV", app_dir.parent / "two words")
     with pytest.raises(cli.Stop, match="upstream cannot read config"):
         cli.check_place()
+
+
+@pytest.mark.parametrize("error", [None, cli.Stop("no space"), KeyError("x"), OSError("no space")])
+def test_json_is_whole_whatever_the_app_prints_and_raises(error, app_dir, monkeypatch, capsys):
+    def main(_):
+        print("said by the app")
+        if error:
+            raise error
+
+    monkeypatch.setattr(cli.importlib, "import_module", lambda _: SimpleNamespace(main=main))
+    monkeypatch.setattr(cli, "check_place", lambda: None)
+    monkeypatch.setattr(cli.os, "umask", lambda _: None)
+    monkeypatch.setattr(cli.os, "dup2", lambda *_: None)
+    monkeypatch.setenv("PIP_NO_INPUT", "1")
+    for name in ("command", "quiet", "json", "preview"):
+        monkeypatch.setattr(cli.report, name, False)
+    assert cli.main(["check", "--json"]) == bool(error)
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["ok"] == (error is None)
+    assert shown.err == "said by the app\n"

@@ -1,5 +1,6 @@
 """How commands report, lock, and write files."""
 
+import configparser
 import json
 import subprocess
 import sys
@@ -23,6 +24,55 @@ def test_first_line_of_an_error():
     error.orig = "inner\nsecond"
     assert core.first_line(error) == "inner"
     assert core.first_line(ValueError()) == "ValueError"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Could not parse SQLAlchemy URL from string 'nonsense:hidden@x'",
+        "Could not parse rfc1738 URL from string 'postgresql://u:hid/den@x:y/z'",
+        "cannot reach postgresql://u:hidden@x/y, given up",
+    ],
+)
+def test_no_password_is_in_the_line_about_an_error(text):
+    assert "den" not in core.first_line(ValueError(text))
+    assert core.first_line(ValueError(text)).startswith(text[:12])
+
+
+def test_no_value_is_in_the_line_about_an_interpolation():
+    parser = configparser.ConfigParser()
+    parser.read_string("[db]\nurl = a%hidden")
+    with pytest.raises(configparser.InterpolationError) as refused:
+        parser["db"]["url"]
+    assert core.first_line(refused.value) == "the % in url of [db] must be doubled, or name a known value"
+
+
+def test_every_error_becomes_one_line(monkeypatch, capsys):
+    monkeypatch.delenv("APPDIR_DEBUG", raising=False)
+    stop = Stop("one\ntwo", 3)
+    assert core.stop_of(stop) is stop
+    assert str(stop) == "one; two"
+    assert str(core.stop_of(OSError("no space"))) == "no space; fix that and run it again"
+    assert str(core.stop_of(KeyError("x"))) == "KeyError: 'x'; with APPDIR_DEBUG=1 it shows where"
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv("APPDIR_DEBUG", "1")
+    core.stop_of(KeyError("x"))
+    assert "KeyError: 'x'" in capsys.readouterr().err
+
+
+def test_report_into_a_full_disk(monkeypatch):
+    """Python itself would show a traceback at its end, with exit code 120."""
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(core.sys, "stdout", full)
+        full.write("lost")
+        assert Report().end() == 1
+        full.write("lost")
+        assert Report().end(Stop("", 3)) == 3
+
+
+def test_what_we_run_holds_the_lock(app_dir):
+    core.lock()
+    assert f"{app_dir}\n" in core.run("sh", "-c", "for one in /proc/$$/fd/*; do readlink $one; done").stdout
 
 
 @pytest.mark.parametrize("flags", ["", "quiet", "preview", "json"])

@@ -93,3 +93,10 @@ def test_missing(lacking, line, missing):
 def test_env_without_pip(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "pip._vendor.packaging", None)
     assert packages.missing([tmp_path / "none"]) == ["pip"]
+
+
+def test_requirements_that_were_removed_are_named(tmp_path):
+    with pytest.raises(packages.Stop, match=r"^requirements\.txt is missing; bring it back with: git checkout"):
+        packages.requirement_files(tmp_path)
+    (tmp_path / "requirements.txt").touch()
+    assert packages.requirement_files(tmp_path) == [tmp_path / "requirements.txt"]

@@ -84,3 +84,13 @@ def test_broken_file_is_left_alone(app_dir):
     with pytest.raises(Stop, match=r"secrets\.conf cannot be read, fix it by hand"):
         secretsconf.complete()
     assert (app_dir / "secrets.conf").read_text() == "no section\n"
+
+
+def test_nobody_is_there_to_ask_for_the_database(app_dir, monkeypatch):
+    def ended(_):
+        raise EOFError
+
+    monkeypatch.setattr(secretsconf.getpass, "getpass", ended)
+    with pytest.raises(Stop, match="there is no terminal to ask on; set the environment variable DATABASE_URL"):
+        secretsconf.complete(ask=True)
+    assert not (app_dir / "secrets.conf").exists()

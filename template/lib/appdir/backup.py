@@ -19,10 +19,10 @@ from pathlib import Path
 
 from appdir import packages, repository
 from appdir.answers import APP_NAME
-from appdir.core import APPDIR, Stop, first_line, kept, load_config, lock, note, reason, report, write
+from appdir.core import APPDIR, Stop, first_line, kept, load_config, lock, note, reason, report, stop_of, write
 from appdir.dumps import backend, tool
 from appdir.repository import restic
-from appdir.users import become_owner
+from appdir.users import become_owner, user
 
 PARTS = 30  # of the repository's data, each day one is read again, so that all is read in a month
 LEFT_OUT = {"log": ["log", "luigi/log"], "sessions": ["sessions"], "uploads": ["data/uploads"], "work": ["work"]}
@@ -37,10 +37,11 @@ def main(options):
     lock()
     try:
         text = run(options)
-    except (Stop, OSError, sqlite3.Error) as error:
+    except Exception as error:  # whatever upstream raises
+        stop = stop_of(error)
         with contextlib.suppress(OSError):  # on a full disk; the reason is shown all the same
-            write(last, f"{now} FAILED: {error}\n".encode(), 0o640)
-        raise Stop(error) from error
+            write(last, f"{now} FAILED: {stop}\n".encode(), 0o640)
+        raise stop from error
     write(last, f"{now} done: {text}\n".encode(), 0o640)
     kept("backup", f"done: {text}")
 
@@ -89,6 +90,8 @@ def save_database(tag):
     else:
         raise Stop(f"{url} is not in the app dir; move it into data/, and name it so in secrets.conf")
     for path in copied:
+        if not path.exists():
+            raise Stop(f"{path} is missing; restore it from a backup")
         copy = COPIES / path.relative_to(APPDIR)
         copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (
@@ -122,7 +125,7 @@ def save_dump(tag, command, environment):
 
 def save_files(tag, wanted):
     """Save the app dir, and where its links lead; return restic's summary."""
-    root = APPDIR.resolve()
+    root, owner = APPDIR.resolve(), user(APPDIR.stat().st_uid).pw_name
     out = [name for part, names in LEFT_OUT.items() if part not in wanted for name in names]
     patterns = ["__pycache__", f"{root}/.update"]
     for folder in ((root / name).resolve() for name in out):  # what is in it, but for the template's empty folders
@@ -135,7 +138,7 @@ def save_files(tag, wanted):
     loud = sys.stdout.isatty() and not (report.quiet or report.json)
     options = [*(f"--exclude={pattern}" for pattern in patterns), *([] if loud else ["--quiet"])]
     with tempfile.TemporaryFile("w+") as errors:
-        saved = save(f"appdir,{tag},owner-{APPDIR.owner()}", *options, ".", *links(out), cwd=root, stderr=errors)
+        saved = save(f"appdir,{tag},owner-{owner}", *options, ".", *links(out), cwd=root, stderr=errors)
         for line in saved.stdout:
             message = json.loads(line)
             if loud and message["message_type"] == "status":

@@ -38,6 +38,8 @@ def check_database():
     """The database answers, and its schema is the newest."""
     engine = load_config().appdb_engine
     current, heads = database.revisions(engine)
+    if not current:
+        raise Stop(f"{engine.url.render_as_string()} is missing or empty; restore it, or run ./setup.sh for a new one")
     if current != heads:
         raise Stop("the schema is not the newest; run ./setup.sh, which migrates it")
     return f"{engine.url.render_as_string()} answers, its schema is the newest"
@@ -201,7 +203,9 @@ def look(check):
 def main(_):
     """Run all checks, and end with exit code 1 if one failed."""
     found = [look(check) for check in CHECKS]
-    found += users.run_as_owner("log", lambda: [look(check) for check in OF_THE_APP])
-    note(checks={name: {"status": status, "text": text} for name, status, text in found})
+    try:
+        found += users.run_as_owner("log", lambda: [look(check) for check in OF_THE_APP])
+    finally:
+        note(checks={name: {"status": status, "text": text} for name, status, text in found})
     if failed := [name for name, status, _ in found if status == "FAILED"]:
         raise Stop(f"failed: {', '.join(failed)}")

@@ -8,10 +8,14 @@ import configparser
 import os
 
 from appdir import users
-from appdir.core import APPDIR, FRAMEWORK, Stop, first_line, load_config, run
+from appdir.answers import WEB, WEB_API
+from appdir.core import APPDIR, CORE_CONFIG, FRAMEWORK, Stop, first_line, load_config, missing, reason, run
 from appdir.database import alembic_config
 from appdir.env import in_env
 
+NEEDED = (
+    ["requirements.txt", CORE_CONFIG.name, "silent.conf", "cron.conf"] + ["web.conf"] * WEB + ["webapi.conf"] * WEB_API
+)
 LOADED = ["*.conf", "luigi/*.conf", "luigi/*.cfg", "*.sh", "lib/run"]
 LOADED += ["lib/**/*.py", "luigitasks/**/*.py", "poser/**/*.py"]
 
@@ -35,21 +39,14 @@ def load(path):
         raise SyntaxError(done.stderr.strip())
 
 
-def reason(error):
-    """Return one line about an exception, without the value it is about: that may be a password."""
-    if isinstance(error, configparser.InterpolationError):
-        return f"the % in {error.option} of [{error.section}] must be doubled, or name a known value"
-    return first_line(error)
-
-
 def refused():
     """Load all, and return a line for each file that is refused: its name, and why."""
-    lines = []
+    lines = [missing(name) for name in NEEDED if not (APPDIR / name).exists()]
     for path in (path for pattern in LOADED for path in sorted(APPDIR.glob(pattern))):
         try:
             load(path)
         except Exception as error:  # whatever upstream raises, it does not run from this file
-            lines.append(f"{path.relative_to(APPDIR)}: {reason(error)}")
+            lines.append(f"{path.relative_to(APPDIR)}: {first_line(error)}")
     return lines
 
 
@@ -67,7 +64,7 @@ def build(name):
         try:
             loadapp(f"config:{name}", relative_to=str(APPDIR))
         except Exception as error:  # whatever upstream raises, it does not start from this file
-            return [f"{name}: the app cannot start: {type(error).__name__}: {reason(error)}"]
+            return [f"{name}: the app cannot start: {type(error).__name__}: {first_line(error)}"]
     return []
 
 

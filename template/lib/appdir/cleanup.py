@@ -15,7 +15,7 @@ def main(_):
     """Clean up, as the user that owns the logs; go on after a part that fails."""
     become_owner("log")
     # where cron does not look for logrotate, and upstream's warnings, which cron would mail
-    os.environ |= {"PATH": f"{os.environ['PATH']}:/usr/sbin", "PYTHONWARNINGS": "ignore"}
+    os.environ |= {"PATH": f"{os.environ.get('PATH', os.defpath)}:/usr/sbin", "PYTHONWARNINGS": "ignore"}
     parts = {"logs": [["logrotate", "--state", "log/logrotate.state", "system/logrotate.conf"], None]}
     rules = [f"x {APPDIR}/{name}/.gitkeep\ne {APPDIR}/{name} - - - {days}d\n" for name, days in DAYS.items() if days]
     if rules:

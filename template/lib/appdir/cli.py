@@ -1,11 +1,13 @@
 """The command line of all scripts: each command, its options and its help are here, and nowhere else."""
 
 import argparse
+import contextlib
 import importlib
 import os
 import re
+import sys
 
-from appdir.core import APPDIR, ENV, PYTHON, Stop, report
+from appdir.core import APPDIR, ENV, PYTHON, Stop, report, stop_of
 
 # of each command: its options and arguments, what it is for, notes, and an example
 HELP = """
@@ -13,7 +15,7 @@ setup --ask-database --keep-database --check --preview --quiet --json
 Makes the app dir ready to run. Run it as often as you like: it does only what is missing.
 The database is the one of the environment variable DATABASE_URL, or else SQLite in data/. The first admin is "admin";
 the password is the environment variable ADMIN_PASSWORD, or asked for on a terminal, or else generated and shown once.
-With --preview, the exit code is 3 if something is missing.
+With --preview, it ends at the first thing that is missing, with exit code 3.
 ./setup.sh --ask-database
 
 check --quiet --json
@@ -155,17 +157,17 @@ def main(argv):
         # nobody is there to answer: let pip, restic and the rest fail where they would ask, as git always does
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.environ["PIP_NO_INPUT"] = "1"
+    stop = None
     try:
-        if command not in ("restore", "permissions"):
-            check_place()
-        importlib.import_module(f"appdir.{MODULES.get(command, command.replace('-', '_'))}").main(options)
-    except Stop as stop:
-        return report.end(stop)
+        with contextlib.redirect_stdout(sys.stderr if report.json else sys.stdout):  # the app's code may print
+            if command not in ("restore", "permissions"):
+                check_place()
+            importlib.import_module(f"appdir.{MODULES.get(command, command.replace('-', '_'))}").main(options)
     except KeyboardInterrupt:
-        return report.end(Stop("interrupted; run it again", 130))
-    except OSError as error:
-        return report.end(Stop(f"{error}; fix that and run it again"))
-    return report.end()
+        stop = Stop("interrupted; run it again", 130)
+    except Exception as error:  # also what the app's code raises
+        stop = stop_of(error)
+    return report.end(stop)
 
 
 def check_place():

@@ -1,11 +1,14 @@
 """What all commands share: where the app dir is, how a command reports, its lock, and how it writes a file."""
 
+import configparser
 import fcntl
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 from appdir.answers import FRAMEWORK, SERVICE_USER
@@ -22,7 +25,7 @@ class Stop(Exception):
     """The command cannot go on: `text` says in one line what is wrong and what to do; `facts` are for --json."""
 
     def __init__(self, text, code=1, **facts):
-        super().__init__(str(text))
+        super().__init__("; ".join(str(text).splitlines()))
         self.code, self.facts = code, facts
 
 
@@ -61,6 +64,11 @@ class Report:
             print(json.dumps(facts | (stop.facts if stop else {}), indent=1))
         elif stop and str(stop):
             print(f"{self.command}.sh: {stop}", file=sys.stderr)
+        try:
+            sys.stdout.flush()
+        except OSError:  # nobody reads on, or the disk is full
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return stop.code if stop else 1
         return stop.code if stop else 0
 
 
@@ -79,8 +87,8 @@ def lock(path=APPDIR, what="update, upgrade or backup"):
 
 
 def run(*command, cwd=APPDIR, **options):
-    """Run a command to its end and return the process, with its output as text."""
-    options = {"capture_output": True, "text": True, "errors": "surrogateescape"} | options
+    """Run a command to its end and return the process, with its output as text; it holds our lock, too."""
+    options = {"capture_output": True, "text": True, "errors": "surrogateescape", "close_fds": False} | options
     return subprocess.run(list(map(str, command)), cwd=cwd, **options)
 
 
@@ -91,14 +99,33 @@ def reason(text):
 
 
 def first_line(error):
-    """Return the first line of an exception's text, or its type."""
-    return (str(getattr(error, "orig", None) or error).strip().splitlines() or [type(error).__name__])[0]
+    """Return in one line what an exception says, without a value that may hold a password."""
+    if isinstance(error, configparser.InterpolationError):
+        return f"the % in {error.option} of [{error.section}] must be doubled, or name a known value"
+    text = (str(getattr(error, "orig", None) or error).strip().splitlines() or [type(error).__name__])[0]
+    return re.sub(r"(?<=URL from string ).*|(?<=://)[^/\s]*@", "...", text)
+
+
+def stop_of(error):
+    """Return the Stop that tells about an exception, which may be one."""
+    if isinstance(error, Stop):
+        return error
+    if "APPDIR_DEBUG" in os.environ:
+        traceback.print_exception(error)
+    if isinstance(error, OSError):
+        return Stop(f"{first_line(error)}; fix that and run it again")
+    return Stop(f"{type(error).__name__}: {first_line(error)}; with APPDIR_DEBUG=1 it shows where")
+
+
+def missing(name):
+    """Return a line about a file of the template that is missing."""
+    return f"{name} is missing; bring it back with: git checkout -- {name}"
 
 
 def load_config(name="silent.conf", **options):
     """Return the app's config object, made by the framework's own loader from a file of the app dir."""
     if not (APPDIR / name).exists():
-        raise Stop(f"{name} is missing; bring it back with: git checkout -- {name}")
+        raise Stop(missing(name))
     framework = importlib.import_module("rattail.config" if FRAMEWORK == "rattail" else "wuttjamaican.conf")
     return framework.make_config(str(APPDIR / name), **options)
 

@@ -10,6 +10,7 @@ import sys
 from importlib import metadata
 from urllib.parse import unquote
 
+from appdir import core
 from appdir.core import APPDIR, ENV, PYTHON, Stop, kept, report, run, say, would
 
 FILES = ("requirements.txt", "local-requirements.txt")  # the template's, and yours
@@ -18,6 +19,8 @@ PIP = [PYTHON, "-m", "pip", "--disable-pip-version-check"]
 
 def requirement_files(folder=APPDIR):
     """Return the files that name what the app needs."""
+    if not (folder / FILES[0]).exists():
+        raise Stop(core.missing(FILES[0]))
     return [folder / name for name in FILES if (folder / name).exists()]
 
 

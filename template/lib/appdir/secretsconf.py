@@ -42,7 +42,10 @@ def normalize(url):
 def database_url(ask):
     """Return the database URL as secrets.conf holds it, after a try to connect to it; `ask` for it, without an echo."""
     if ask:
-        given = getpass.getpass("Database URL (not shown, empty for SQLite): ").strip()
+        try:
+            given = getpass.getpass("Database URL (not shown, empty for SQLite): ").strip()
+        except EOFError:
+            raise Stop("there is no terminal to ask on; set the environment variable DATABASE_URL instead") from None
     else:
         given = os.environ.get("DATABASE_URL", "").strip()
     if not given:
@@ -52,7 +55,7 @@ def database_url(ask):
     except ValueError as error:
         raise Stop(f"the URL given is {error}") from None
     if problem := users.run_as_owner("data", connection_problem, url):
-        raise Stop(f"the database does not answer at the URL given: {problem.replace(given, 'URL')}")
+        raise Stop(f"the database does not answer at the URL given: {problem}")
     return url.replace("%", "%%")
 
 
@@ -62,7 +65,7 @@ def connection_problem(url):
 
     try:
         sa.create_engine(url).connect().close()
-    except (ImportError, sa.exc.SQLAlchemyError) as error:
+    except (ImportError, ValueError, sa.exc.SQLAlchemyError) as error:
         return first_line(error)
     return ""
 
@@ -95,7 +98,7 @@ def complete(ask=False):
     }
     keys = [key for values in missing.values() for key in values]
     if not keys:
-        kept("secrets", "secrets.conf is complete")
+        kept("secrets", "secrets.conf is complete" + "; edit it to change the database" * ask)
         return
     would("secrets", f"add to secrets.conf: {', '.join(keys)}")
     for section, values in missing.items():

@@ -15,7 +15,7 @@ CRON = Path("/etc/cron.d")
 def main(options):
     """Install or remove, as root."""
     if options.action not in ("install", "remove"):
-        raise Stop(f"say install or remove, not '{options.action}'; see services.sh --help", 2)
+        raise Stop(f"say install or remove, not '{options.action or ''}'; see services.sh --help", 2)
     owner = service_user()
     if os.geteuid() != 0:
         raise Stop(f"only root can do that: sudo {APPDIR}/services.sh {options.action}")

@@ -77,6 +77,7 @@ def upgrade(output, verbose):
         "the app cannot start with the new packages": [*ours, "check-app"],
     }
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
+    pipes["close_fds"] = False  # as long as one of them lives, our lock holds
     for number, (problem, command) in enumerate(steps.items()):
         # whoever runs the servers must be able to read the packages, whatever the umask
         child = subprocess.Popen(list(map(str, command)), cwd=APPDIR, umask=-1 if number else 0o022, **pipes)

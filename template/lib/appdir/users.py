@@ -3,11 +3,12 @@
 import json
 import os
 import pwd
+import shlex
 import sys
 from types import SimpleNamespace
 
 from appdir.answers import SERVICE_USER
-from appdir.core import APPDIR, Stop, first_line, report
+from appdir.core import APPDIR, Stop, report, stop_of
 
 
 def user(uid):
@@ -15,7 +16,7 @@ def user(uid):
     try:
         return pwd.getpwuid(uid)
     except KeyError:
-        return SimpleNamespace(pw_name=f"#{uid}", pw_uid=uid, pw_gid=os.getgid(), pw_dir="/")
+        return SimpleNamespace(pw_name=f"#{uid}", pw_uid=uid, pw_gid=APPDIR.stat().st_gid, pw_dir="/")
 
 
 def service_user():
@@ -31,7 +32,7 @@ def require_owner():
     """Stop unless the app dir belongs to whoever runs the command."""
     owner = user(APPDIR.stat().st_uid)
     if owner.pw_uid != os.geteuid():
-        how = f"sudo -u {owner.pw_name} {APPDIR}/{report.command}.sh"
+        how = f"sudo -u {shlex.quote(owner.pw_name)} {APPDIR}/{report.command}.sh"
         raise Stop(f"the app dir belongs to {owner.pw_name}; run this as that user: {how}")
 
 
@@ -70,7 +71,7 @@ def run_as_owner(folder, function, *args):
         report.lines += answer["lines"]
         report.facts |= answer["facts"]
         if "stop" in answer:
-            raise Stop(answer["stop"], answer["code"])
+            raise Stop(answer["stop"], answer["code"], **answer["stop_facts"])
         return answer["value"]
     try:
         os.close(end)
@@ -81,8 +82,8 @@ def run_as_owner(folder, function, *args):
             become_owner(folder)
             answer = {"value": function(*args)}
         except Exception as error:  # whatever upstream raises
-            text = str(error) if isinstance(error, Stop) else first_line(error)
-            answer = {"stop": text, "code": getattr(error, "code", 1)}
+            stop = stop_of(error)
+            answer = {"stop": str(stop), "code": stop.code, "stop_facts": stop.facts}
         sys.stdout.flush()
         os.write(pipe, json.dumps(answer | {"lines": report.lines, "facts": report.facts}).encode())
     finally:
