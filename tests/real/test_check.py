@@ -96,6 +96,12 @@ def test_old_schema(kept):
     assert "run ./setup.sh" in found_wrong(kept, "database")
 
 
+@changes("cron.conf")
+def test_config_that_is_missing(kept):
+    (kept.dir / "cron.conf").unlink()
+    assert "cron.conf is missing; bring it back with: git checkout" in found_wrong(kept, "config")
+
+
 @changes("data/poser.sqlite")
 def test_database_that_is_damaged(kept):
     (kept.dir / "data/poser.sqlite").write_bytes(b"damaged" * 1000)

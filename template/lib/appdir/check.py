@@ -15,7 +15,7 @@ import urllib.request
 
 from appdir import database, permissions, users
 from appdir.answers import WEB
-from appdir.core import APPDIR, ENV, Stop, first_line, load_config, note, report, run
+from appdir.core import APPDIR, ENV, Stop, first_line, load_config, missing, note, report, run
 from appdir.git import environment
 
 DISK_FREE = 0.05  # of the volume: below that, databases and logs stop soon
@@ -94,7 +94,8 @@ def check_services():
 def server(name):
     """Return the section of a config that says where its server listens."""
     parser = configparser.ConfigParser(defaults={"here": str(APPDIR)})
-    parser.read(APPDIR / f"{name}.conf")
+    if not parser.read(APPDIR / f"{name}.conf"):
+        raise Stop(missing(f"{name}.conf"))
     return parser["server:main"]
 
 

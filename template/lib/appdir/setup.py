@@ -38,7 +38,7 @@ def main(options):
         create_admin(has_admin=users.run_as_owner("log", database.prepare))
     if BACKUPS:
         create_restic_password()
-    if git.is_tracked():
+    if users.run_as_owner(".", git.is_tracked):  # git refuses to look for root
         kept("git", "config and scripts are in git")
     else:
         would("git", "commit config and scripts")
@@ -97,5 +97,5 @@ def keep_rendering():
     if git.attempt("rev-parse", "--verify", "--quiet", rendering.ref_name()).returncode:
         try:
             rendering.keep(rendering.base(git.tree_of("HEAD")))
-        except Stop as stop:
+        except (Stop, OSError) as stop:
             kept("template", f"not rendered again, which the first update has to do: {stop}")
