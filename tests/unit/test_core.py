@@ -8,6 +8,7 @@ import sys
 import pytest
 from appdir import core
 from appdir.core import Report, Stop
+from support import ROOT, git
 
 
 def test_reason_is_the_end_of_what_a_tool_said():
@@ -132,6 +133,10 @@ def test_file_is_written_whole_and_private(tmp_path, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         core.write(file, b"newer", 0o600)
     assert file.read_text() == "new"
+    left, *_ = set(tmp_path.iterdir()) - {file}
+    (tmp_path / ".gitignore").write_text((ROOT / "template/.gitignore.jinja").read_text())
+    git("init", "--quiet", cwd=tmp_path)
+    assert git("check-ignore", left.name, cwd=tmp_path).strip() == left.name  # it holds a secret
 
 
 def test_one_at_a_time(app_dir):
