@@ -17,7 +17,7 @@ NOW, NEXT = "v100.0.0", "v101.0.0"
 # sets of answers that together use every part and every choice, and answer each question otherwise than by its default
 ANSWERS = [
     {},
-    {"framework": "wutta", "app_name": "corner_shop", "web_port": "9180", "luigi_port": "9182"},
+    {"framework": "wutta", "app_name": "corner_shop", "web_port": 9180, "luigi_port": 9182},
     {
         "title": "Poser's 100% Shop",
         "app_package": "poser",
@@ -25,7 +25,7 @@ ANSWERS = [
         "pypi_name": "Poser-App",
         "time_zone": "America/Chicago",
         "web_api": True,
-        "web_api_port": "9181",
+        "web_api_port": 9181,
         "datasync": True,
         "filemon": True,
         "send_mail": True,

@@ -292,7 +292,10 @@ def test_version_that_renames_modules_comes_in(at, newer):
 
 @pytest.mark.parametrize(
     ("answer", "reason"),
-    [("lugi=false", "--data lugi: no such question"), ("web_port=80", "use a port from 1024 to 65535")],
+    [
+        ("lugi=false", "--data lugi: no such question"),
+        ("web_port=80", "question 'web_port': Enter a port from 1024 to 65535"),
+    ],
 )
 def test_bad_answer_is_refused(app, answer, reason):
     before = tracked(app)
