@@ -116,7 +116,7 @@ def put_whole(source, target):
 
 def finish(plan):
     """Let the app dir's own commands do the rest, and say how to undo it."""
-    if reason := steps.problem(plan.appdir, plan.appdir, "setup", "--keep-database", "--quiet"):
+    if reason := steps.problem(plan.appdir, plan.appdir, "setup", "--keep-database"):
         fail(f"the files are in, but setup.sh failed: {reason}; fix that and run adopt.py --apply again, or --undo")
     shutil.rmtree(plan.work / Path(plan.load()["folder"]).parts[0], ignore_errors=True)
     plan.ready.rename(plan.done)

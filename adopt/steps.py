@@ -1,10 +1,11 @@
 """The new app dir's own commands, of which an adoption uses some: all that adopt.py knows about them is here."""
 
+import json
 import os
 
-from adopt.tools import run
+from adopt.tools import last_line, run
 
-CHECKS = (("secrets", "--quiet"), ("check-app",))
+CHECKS = (("secrets",), ("check-app",))
 
 
 def command(appdir, folder, *args):
@@ -16,9 +17,12 @@ def command(appdir, folder, *args):
 
 def problem(appdir, folder, *args):
     """Run a command in the same way, and return in one line why it failed; None if it went well."""
-    done = command(appdir, folder, *args)
-    lines = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()
-    return lines[-1].removeprefix(f"{args[0]}.sh: ") if done.returncode else None
+    done = command(appdir, folder, *args, "--json")
+    try:
+        found = json.loads(done.stdout)
+    except ValueError:
+        return last_line(done.stderr or done.stdout or "it said nothing")
+    return None if found["ok"] else found["message"]
 
 
 def link_rest(appdir, folder):

@@ -22,6 +22,7 @@ case "$*" in
         mkdir -p {env}/share && echo new > {env}/share/new
         [ ! -e fails ] || exit 1
         echo "trinket==2" > {env}/lib/packages ;;
+    *--json*) echo '{{"ok": true}}' ;;
 esac
 """
 

@@ -5,13 +5,12 @@ the web apps as their server would, before anything comes into the app dir.
 """
 
 import configparser
-import os
 
 from appdir import users
 from appdir.answers import WEB, WEB_API
-from appdir.core import APPDIR, CORE_CONFIG, FRAMEWORK, Stop, first_line, load_config, missing, reason, run
+from appdir.core import APPDIR, CORE_CONFIG, FRAMEWORK, Stop, first_line, load_config, missing, run
 from appdir.database import alembic_config
-from appdir.env import in_env
+from appdir.env import result
 
 NEEDED = (
     ["requirements.txt", CORE_CONFIG.name, "silent.conf", "cron.conf"] + ["web.conf"] * WEB + ["webapi.conf"] * WEB_API
@@ -75,6 +74,5 @@ def main(options):
     if lines := users.run_as_owner("log", lambda: ([] if options.path else refused()) or build(name)):
         raise Stop("; ".join(lines), refused=lines)
     for other in others:
-        done = in_env("check-app", other, env=os.environ)
-        if done.returncode:
-            raise Stop(reason(done.stderr).removeprefix("check-app.sh: "))
+        if not (found := result("check-app", other))["ok"]:
+            raise Stop(found["message"])

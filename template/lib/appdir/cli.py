@@ -89,15 +89,13 @@ OPTIONS = {
 ACTIONS = ("--continue", "--abort", "--undo", "--diff")  # of which one can be given
 COMMANDS = {block.split()[0]: block.splitlines() for block in HELP.strip().split("\n\n")}
 # what other commands call
-COMMANDS |= {
-    "update-stage-two": ["update-stage-two --continue --abort --preview --quiet --json PATH", "", ""],
-    "permissions": ["permissions", "", ""],
-    "packages": ["packages --preview --quiet", "", ""],
-    "secrets": ["secrets --quiet", "", ""],
-    "database": ["database --quiet", "", ""],
-    "check-app": ["check-app PATH", "", ""],
-    "restore-database": ["restore-database --ask-database PATH", "", ""],
-}
+OTHERS = [
+    "update-stage-two --continue --abort --preview --quiet --json PATH",
+    "permissions",
+    "packages --preview --quiet --json",
+]
+OTHERS += ["secrets --json", "database --json", "check-app --json PATH", "restore-database --ask-database PATH"]
+COMMANDS |= {line.split()[0]: [line, "", ""] for line in OTHERS}
 MODULES = {"secrets": "secretsconf", "check-app": "check_config", "restore-database": "dumps"}
 
 

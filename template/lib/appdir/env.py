@@ -4,17 +4,26 @@ ENV/.before-upgrade exists from before the first change until the end, so that t
 interrupted one.
 """
 
+import json
+import os
 import shutil
 
-from appdir.core import ENV, FLAGS, LIB, PYTHON, Stop, run
+from appdir.core import ENV, FLAGS, LIB, PYTHON, Stop, reason, run
 
 PARTS = ("bin", "etc", "include", "lib", "share", "src")
 BEFORE, FAILED, NEW = (ENV / name for name in (".before-upgrade", ".failed-upgrade", ".new-snapshot"))
 
 
-def in_env(*command, **options):
-    """Run a command of this program by the env's Python, in a process of its own, and return it."""
-    return run(PYTHON, *FLAGS, LIB, *command, **options)
+def result(*command, **environment):
+    """Run a command of this program by the env's Python, in a process of its own, and return what --json shows.
+
+    `output` is what it printed beside that.
+    """
+    done = run(PYTHON, *FLAGS, LIB, *command, "--json", env=os.environ | environment)
+    try:
+        return json.loads(done.stdout) | {"output": done.stderr}
+    except ValueError:
+        return {"ok": False, "message": reason(done.stderr or done.stdout), "output": done.stderr + done.stdout}
 
 
 def keep():

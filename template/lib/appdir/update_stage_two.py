@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from appdir import bring_in, env, packages, rendering
-from appdir.core import APPDIR, ENV, Stop, kept, note, reason, report, run, say, write
+from appdir.core import APPDIR, ENV, Stop, kept, note, report, run, say, write
 from appdir.git import alone, attempt, git, head, settle_identity
 
 
@@ -64,9 +64,11 @@ class Update:
         except Stop as stop:
             if env.BEFORE.exists():
                 env.put_back()
-            way_out = "" if report.preview else f". Fix it in {self.app} and run ./update.sh --continue, or --abort"
-            facts = stop.facts | ({} if report.preview else {"waits": str(self.app)})
-            raise Stop(f"{stop}; the app dir has not changed{way_out}", stop.code, **facts) from None
+            text, facts = f"{stop}; the app dir has not changed", stop.facts
+            if not report.preview:
+                text += "" if report.json else f". Fix it in {self.app} and run ./update.sh --continue, or --abort"
+                facts |= {"waits": str(self.app)}
+            raise Stop(text, stop.code, **facts) from None
         try:
             bring_in.apply(self.old, tree, preview=True)
             for folder in self.new_folders():
@@ -104,10 +106,10 @@ class Update:
             if wanted:
                 packages.go_back_to(wanted, self.work)
             packages.install_missing(files)
-        for command in (["secrets", "--quiet"], ["check-app"]):
-            done = env.in_env(*command, env=os.environ | {"APPDIR": str(self.app), "APPDIR_ENV": str(ENV)})
-            if done.returncode:
-                raise Stop(reason(done.stderr or done.stdout).removeprefix(f"{command[0]}.sh: "))
+        for command in ("secrets", "check-app"):
+            found = env.result(command, APPDIR=str(self.app), APPDIR_ENV=str(ENV))
+            if not found["ok"]:
+                raise Stop(found["message"])
 
     def new_folders(self):
         """Return the folders of the rendering that the app dir lacks; git knows nothing of them."""

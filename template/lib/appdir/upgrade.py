@@ -10,7 +10,7 @@ import subprocess
 import time
 
 from appdir import env, packages
-from appdir.core import APPDIR, ENV, FLAGS, Stop, kept, lock, note, report, say
+from appdir.core import APPDIR, ENV, Stop, kept, lock, note, report, say
 from appdir.users import run_as_owner, user
 
 RUNS = APPDIR / "data/upgrades"
@@ -39,7 +39,7 @@ def main(options):
     keep_record(run, "requirements-before.txt", before)
     env.keep()
     try:
-        upgrade(output, options.verbose)
+        migrated = upgrade(output, options.verbose)
         after = packages.freeze()
     except Stop as stop:
         env.put_back()
@@ -49,7 +49,6 @@ def main(options):
         keep_record(run, "output.txt", "".join(output))
     keep_record(run, "requirements-after.txt", after)
     env.forget()
-    migrated = any(line.startswith("database ") for line in output)
     note(changed=before != after or migrated, migrated=migrated, run=str(run))
     kept("upgrade", f"done; the packages before and after are in {run}")
 
@@ -68,25 +67,38 @@ def keep_record(run, name, text):
 
 
 def upgrade(output, verbose):
-    """Let pip upgrade, then migrate, then look that the app can start; what they print goes into `output`."""
-    pip = [*packages.PIP, "install", "--upgrade-strategy", "eager", "--upgrade"]
-    ours = [packages.PYTHON, *FLAGS, env.LIB]
-    steps = {
-        "pip could not upgrade the packages": [*pip, *packages.as_options(packages.requirement_files())],
-        "the database could not be upgraded": [*ours, "database", "--quiet"],
-        "the app cannot start with the new packages": [*ours, "check-app"],
-    }
+    """Let pip upgrade, migrate, and look that the app can start; return whether there was something to migrate.
+
+    What they print goes into the list `output`.
+    """
+
+    def show(text):
+        output.append(text)
+        if verbose:
+            print(text, end="", flush=True)
+
+    command = [*packages.PIP, "install", "--upgrade-strategy", "eager", "--upgrade"]
+    command += packages.as_options(packages.requirement_files())
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
     pipes["close_fds"] = False  # as long as one of them lives, our lock holds
-    for number, (problem, command) in enumerate(steps.items()):
-        # whoever runs the servers must be able to read the packages, whatever the umask
-        child = subprocess.Popen(list(map(str, command)), cwd=APPDIR, umask=-1 if number else 0o022, **pipes)
-        for line in child.stdout:
-            output.append(line)
-            if verbose:
-                print(line, end="", flush=True)
-        if child.wait():
-            raise Stop(problem)
+    # whoever runs the servers must be able to read the packages, whatever the umask
+    child = subprocess.Popen(list(map(str, command)), cwd=APPDIR, umask=0o022, **pipes)
+    for line in child.stdout:
+        show(line)
+    if child.wait():
+        raise Stop("pip could not upgrade the packages")
+    found = {}
+    steps = {
+        "database": "the database could not be upgraded",
+        "check-app": "the app cannot start with the new packages",
+    }
+    for step, problem in steps.items():
+        found |= env.result(step)
+        show(found["output"] + "".join(f"{line['step']:<11} {line['text']}\n" for line in found.get("lines", [])))
+        if not found["ok"]:
+            show(f"{found['message']}\n")
+            raise Stop(f"{problem}: {found['message']}")
+    return found.get("migrated", False)
 
 
 def preview():

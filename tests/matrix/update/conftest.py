@@ -16,7 +16,7 @@ PYTHON = """\
 #!/bin/sh
 case " $* " in
     *" --keep-database "*) ;;
-    *"/lib check-app "*) [ ! -e "$APPDIR/problem" ] || { cat "$APPDIR/problem" >&2; exit 1; }; exit 0 ;;
+    *"/lib check-app "*) cat "$APPDIR/problem" 2> /dev/null || echo '{"ok": true}'; exit 0 ;;
     *"/lib setup "*) [ ! -e "$APPDIR/data/damaged" ] || { echo "setup.sh: damaged" >&2; exit 1; }; exit 0 ;;
 esac
 exec "$(dirname -- "$0")/real-python" "$@"

@@ -32,7 +32,7 @@ def packages(app):
 
 def test_failed_update_leaves_the_packages(app):
     before, old = packages(app), tracked(app)
-    (app.dir / "problem").write_text("check-app.sh: broken\n")
+    (app.dir / "problem").write_text('{"ok": false, "message": "broken"}')
     for options in ([], ["--continue"]):
         assert "broken; the app dir has not changed" in refused(app, *options)
         assert packages(app) == before
@@ -50,7 +50,7 @@ def test_undo_restores_the_packages(app):
     app.run("./update.sh")
     new = packages(app)
     assert "trinket==1\n" in new
-    (app.dir / "problem").write_text("check-app.sh: broken\n")
+    (app.dir / "problem").write_text('{"ok": false, "message": "broken"}')
     refused(app, "--undo")
     assert packages(app) == new
     app.run("./update.sh", "--abort")

@@ -129,7 +129,7 @@ def test_app_that_cannot_start_stays_as_it_is(app):
     """And what git ignores, such as the cause here, can be fixed where it is, and stays out of git."""
     (app.dir / ".git/info").mkdir(exist_ok=True)
     (app.dir / ".git/info/exclude").write_text("/problem\n")
-    (app.dir / "problem").write_text("check-app.sh: web.conf: the app cannot start: broken for a test\n")
+    (app.dir / "problem").write_text('{"ok": false, "message": "web.conf: the app cannot start: broken for a test"}')
     before = tracked(app)
     assert "the app cannot start: broken for a test; the app dir has not changed" in refused(app)
     assert tracked(app) == before
