@@ -90,6 +90,15 @@ def records(app):
     return {int(word) for word in shown.split()}
 
 
+def command_lines():
+    """Return the command lines of all processes of this machine: a set of bytes."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.add(path.read_bytes())
+    return found
+
+
 @contextlib.contextmanager
 def watching(*secrets):
     """Look at all command lines of this machine all the time; one that shows a secret is an AssertionError."""
@@ -97,9 +106,7 @@ def watching(*secrets):
 
     def watch():
         while not over.wait(0.02):
-            for path in Path("/proc").glob("[0-9]*/cmdline"):
-                with contextlib.suppress(OSError):
-                    seen.add(path.read_bytes())
+            seen.update(command_lines())
 
     thread = threading.Thread(target=watch)
     thread.start()

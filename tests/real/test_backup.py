@@ -1,10 +1,12 @@
 """backup.sh: what a backup holds, that a run counts whole or not at all, and each way in which one can fail."""
 
+import contextlib
 import datetime
 import fcntl
 import os
 import re
 import shutil
+import signal
 import socket
 import sqlite3
 import stat
@@ -12,7 +14,7 @@ import subprocess
 import time
 
 import pytest
-from real.apps import KINDS, interrupt, make_app
+from real.apps import KINDS, interrupt, make_app, until
 from real.backups import repository, restic, run_of, snapshots, variables, watching
 from real.clock import DAY, ahead
 from real.conftest import POSTGRES
@@ -77,6 +79,14 @@ def path_without(tmp_path, *names):
     return str(folder)
 
 
+def path_with(tmp_path, name, code):
+    """Return a PATH on which a command is shell code; RESTIC stands for the real restic in it."""
+    command = tmp_path / name
+    command.write_text(f"#!/bin/sh\n{code.replace('RESTIC', shutil.which('restic'))}\n")
+    command.chmod(0o755)
+    return f"{tmp_path}:{os.environ['PATH']}"
+
+
 def test_first_backup_is_made_when_told(app):
     """Never by itself: a missing repository may be a disk that is not mounted."""
     done = app.run("./backup.sh", check=False)
@@ -106,11 +116,12 @@ def test_what_it_holds(backed_up):
         marker.relative_to(backed_up.dir).as_posix(),
     ):  # fmt: skip
         assert f"/{name}" in found
-    history = {path.name for path in backed_up.dir.glob("luigi/*.sqlite")}
-    assert {f"/data/backup/sqlite/luigi/{name}" for name in history} <= found
+    assert "/data/backup/sqlite/luigi/history.sqlite" in found
+    assert "/luigi/history.sqlite" not in found
     for name in ("log/web.log", "luigi/log/luigi.log", "sessions/data/session", "work/csv/table.csv"):
         assert (backed_up.dir / name).exists()
         assert f"/{name}" not in found
+    assert [*backed_up.dir.rglob("__pycache__")]
     assert not [name for name in found if "__pycache__" in name]
     assert "/data/poser.sqlite" not in found, "a copy of a database in use may be torn"
     assert not (backed_up.dir / "data/backup/sqlite").exists()
@@ -128,18 +139,25 @@ def test_what_is_left_out_comes_when_asked(backed_up):
 
 
 def test_copy_of_sqlite_is_sound(backed_up, tmp_path):
-    """A transaction that is not committed yet is not in it, and is not disturbed."""
-    with sqlite3.connect(backed_up.dir / "data/poser.sqlite") as database:
+    """It has what is committed, wherever SQLite keeps that; a transaction that goes on is not in it, nor disturbed."""
+    live = backed_up.dir / "data/poser.sqlite"
+    with contextlib.closing(sqlite3.connect(live)) as database:
+        database.execute("pragma journal_mode = wal")  # what is committed goes into another file first
+        database.execute("insert into setting (name, value) values ('committed', 'yes')")
+        database.commit()
         database.execute("insert into setting (name, value) values ('open', 'yes')")
         backed_up.run("./backup.sh")
-    database.close()
+        database.commit()
+    assert not [name for name in listed(backed_up) if name.startswith("/data/poser.sqlite")]
     target = f"--target={tmp_path}"
     restic(backed_up, "restore", "--tag=appdir", "latest", target, "--include=/data/backup/sqlite/data/poser.sqlite")
-    with sqlite3.connect(tmp_path / "data/backup/sqlite/data/poser.sqlite") as copy:
+    query = "select name from setting where name in ('committed', 'open') order by name"
+    with contextlib.closing(sqlite3.connect(tmp_path / "data/backup/sqlite/data/poser.sqlite")) as copy:
         assert copy.execute("pragma integrity_check").fetchall() == [("ok",)]
-        assert copy.execute("select count(*) from setting where name = 'open'").fetchone() == (0,)
-    with sqlite3.connect(backed_up.dir / "data/poser.sqlite") as database:
-        assert database.execute("select count(*) from setting where name = 'open'").fetchone() == (1,)
+        assert copy.execute(query).fetchall() == [("committed",)]
+    with contextlib.closing(sqlite3.connect(live)) as database:
+        assert database.execute(query).fetchall() == [("committed",), ("open",)]
+        database.execute("pragma journal_mode = delete")
 
 
 def test_another_repository(backed_up, tmp_path):
@@ -181,7 +199,6 @@ def test_wrong_password(backed_up, tmp_path):
 def test_restic_env_that_is_missing_or_broken(backed_up):
     env = backed_up.dir / "restic.env"
     text = env.read_text()
-    variables(backed_up)
     env.write_text("RESTIC_PASSWORD='\n")
     broken = backed_up.run("./backup.sh", check=False).stdout
     env.unlink()
@@ -222,14 +239,17 @@ def test_damaged_repository(backed_up, tmp_path):
     assert "repository contains errors" in done.stdout.splitlines()[-1]
 
 
-def test_file_that_cannot_be_read(backed_up):
+def test_file_that_cannot_be_read(backed_up, tmp_path):
     """The rest is in a backup, but the run fails; one that vanishes meanwhile is none of ours."""
     path = backed_up.dir / "data/batches/neworder/private"
     path.touch(0o000)
     path.chmod(0)
     weak = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--inh-caps", "-all"]
     done = backed_up.run(*weak, "./backup.sh", "--quiet", check=False)
-    path.unlink()
+    code = f'RESTIC "$@"; code=$?\n[ "$1" != backup ] || rm -f {path}\nexit $code'
+    vanished = backed_up.run(*weak, "./backup.sh", "--quiet", check=False, PATH=path_with(tmp_path, "restic", code))
+    assert not path.exists()
+    assert (vanished.returncode, vanished.stdout) == (0, "")
     assert done.returncode == 1
     assert done.stdout == f"backup.sh: cannot read {path}; the backup has all but that\n"
     assert "/data/batches/neworder/file" in listed(backed_up)
@@ -242,16 +262,20 @@ def test_two_never_run_at_once(backed_up):
     os.close(lock)
 
 
-def test_waits_for_another_restic(backed_up):
+def test_waits_for_another_restic(backed_up, tmp_path):
     """Such as that of another machine; a lock of one that was killed is none."""
     command = ["restic", "backup", "--quiet", "--stdin"]
     environment = os.environ | variables(backed_up)
     other = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE)
     while not restic(backed_up, "list", "locks"):
         assert other.poll() is None
-    own = subprocess.Popen(["./backup.sh", "--quiet"], cwd=backed_up.dir)
-    time.sleep(6)
+    calls = tmp_path / "calls"
+    calls.touch()
+    path = path_with(tmp_path, "restic", f'echo "$1" >> {calls}\nexec RESTIC "$@"')
+    own = subprocess.Popen(["./backup.sh", "--quiet"], cwd=backed_up.dir, env=os.environ | {"PATH": path})
+    until(lambda: calls.read_text().split().count("list") > 2 or own.poll() is not None)
     assert own.poll() is None
+    assert "backup" not in calls.read_text().split()
     other.kill()
     other.communicate()
     assert own.wait(60) == 0
@@ -270,11 +294,9 @@ def test_sqlite_outside_the_app_dir(backed_up, tmp_path):
 
 def test_dump_that_fails_half_way(on_postgresql, tmp_path):
     """Half of it went into restic's pipe already: there is no backup, nor half a dump."""
-    fake = tmp_path / "pg_dump"
-    fake.write_text(f'#!/bin/sh\n{POSTGRES[-1]}/pg_dump "$@" | head -c 20000\necho "pg_dump: lost" >&2\nexit 1\n')
-    fake.chmod(0o755)
+    half = f'{POSTGRES[-1]}/pg_dump "$@" | head -c 20000\necho "pg_dump: lost" >&2\nexit 1'
     before = snapshots(on_postgresql, "database")
-    line = refused(on_postgresql, PATH=f"{tmp_path}:{os.environ['PATH']}")
+    line = refused(on_postgresql, PATH=path_with(tmp_path, "pg_dump", half))
     assert line == "backup.sh: pg_dump: pg_dump: lost"
     assert snapshots(on_postgresql, "database") == before
     on_postgresql.run("./backup.sh", "--quiet")
@@ -319,15 +341,17 @@ def test_killed_init_is_made_good_by_the_next(backed_up, tmp_path):
     assert not half.exists()
 
 
-def test_only_python_killed(on_postgresql):
+def test_only_python_killed(on_postgresql, tmp_path):
     """Restic goes on for a while, and holds the lock as long."""
-    process = subprocess.Popen(["./backup.sh", "--quiet"], cwd=on_postgresql.dir, start_new_session=True)
-    time.sleep(2)
+    begun = tmp_path / "begun"
+    slow = path_with(tmp_path, "restic", f'[ "$1" != backup ] || {{ touch {begun}; sleep 5; }}\nexec RESTIC "$@"')
+    process = subprocess.Popen(["./backup.sh", "--quiet"], cwd=on_postgresql.dir, env=os.environ | {"PATH": slow})
+    until(lambda: begun.exists() or process.poll() is not None)
     process.kill()
-    process.wait()
-    limit = time.monotonic() + 60
-    while "another" in (done := on_postgresql.run("./backup.sh", check=False)).stdout and time.monotonic() < limit:
-        time.sleep(0.5)
+    assert process.wait() == -signal.SIGKILL
+    busy = "backup.sh: another update, upgrade or backup is running\n"
+    assert on_postgresql.run("./backup.sh", check=False).stdout == busy
+    done = until(lambda: (done := on_postgresql.run("./backup.sh", check=False)).stdout != busy and done)
     assert done.returncode == 0, done.stdout
 
 

@@ -1,6 +1,7 @@
 """check.sh: each thing that breaks is named; nothing is changed."""
 
 import contextlib
+import datetime
 import shutil
 import sqlite3
 import subprocess
@@ -121,11 +122,12 @@ def test_full_disk(app):
 def test_overnight_that_failed(kept):
     path = kept.dir / "luigitasks/overnight_main.py"
     path.write_text(path.read_text().replace('"problems"]', '"no-such-command"]'))
-    kept.run("./overnight.sh", "main", "2026-01-31", check=False)
-    assert "main for 2026-01-31 ended with code 30" in found_wrong(kept, "overnight")
+    day = f"{datetime.date.today() - datetime.timedelta(3)}"
+    kept.run("./overnight.sh", "main", day, check=False)
+    assert f"main for {day} ended with code 30" in found_wrong(kept, "overnight")
     path.write_text(path.read_text().replace('"no-such-command"]', '"problems"]'))
-    kept.run("./overnight.sh", "main", "2026-01-31")
-    assert "days ago; is cron or its timer on?" in found_wrong(kept, "overnight")
+    kept.run("./overnight.sh", "main", day)
+    assert f"main ran last for {day}, " in found_wrong(kept, "overnight")
     kept.run("./overnight.sh")
     assert not bad(kept.checks())
 
@@ -138,8 +140,11 @@ def test_backup_that_failed_or_is_old(kept):
     kept.run("./backup.sh")
     assert not bad(kept.checks())
     _, _, text = last.read_text().partition(" ")
-    last.write_text(f"2026-01-31T02:00:00+00:00 {text}")
-    assert "the last is of 2026-01-31T02:00:00+00:00, " in found_wrong(kept, "backup")
+    young, old = (datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=hours) for hours in (47, 49))
+    last.write_text(f"{young:%Y-%m-%dT%H:%M:%S+00:00} {text}")
+    assert not bad(kept.checks())
+    last.write_text(f"{old:%Y-%m-%dT%H:%M:%S+00:00} {text}")
+    assert f"the last is of {old:%Y-%m-%dT%H:%M:%S+00:00}, 2 days ago; " in found_wrong(kept, "backup")
     last.unlink()
     found = kept.checks()
     assert bad(found) == {"backup"}

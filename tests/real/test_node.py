@@ -2,6 +2,7 @@
 
 import pytest
 from real.apps import free_port, listens, make_app, running, until
+from support import git
 
 DAEMONS = {"rattail": {"datasync": True, "filemon": True}, "wutta": {}}
 WEB = ("Tailbone", "WuttaWeb", "pyramid", "Paste")
@@ -55,10 +56,16 @@ def test_upgrade(node):
 
 
 def test_the_web_app_comes_by_an_update(node):
-    """And goes again, with nothing of it left but its secrets."""
-    before = {path.name for path in node.dir.iterdir()}
+    """And goes again, with nothing of it left but its secrets, and what is the user's own."""
+
+    def tracked():
+        return [name for name in git("ls-files", cwd=node.dir).splitlines() if not name.startswith("poser/")]
+
+    before, of_before = {path.name for path in node.dir.iterdir()}, tracked()
     node.run("./update.sh", "--data", "web=yes")
     assert {path.name for path in node.dir.iterdir()} - before >= {"web.conf", "sessions"}
     assert "[app:web]" in (node.dir / "secrets.conf").read_text()
     node.run("./update.sh", "--data", "web=no")
     assert not (node.dir / "web.conf").exists()
+    assert tracked() == of_before
+    assert git("status", "--porcelain", cwd=node.dir) == ""

@@ -79,6 +79,7 @@ def test_first_commit_has_no_secret_and_no_data(fresh):
     assert not [name for name in tracked if re.match("data|log|sessions|work|secrets", name)]
     history = git("log", "--patch", cwd=fresh.dir)
     logs = "".join(path.read_text() for path in (fresh.dir / "log").glob("*.log"))
+    assert logs
     for word in (password, secret):
         assert word not in history + logs
 
@@ -127,11 +128,13 @@ def test_killed_setup_runs_again(fresh):
     idle = time.monotonic() - begin  # no run is shorter
     remove_setup(fresh)
     for point in range(10):
-        interrupt(["./setup.sh"], fresh.dir, idle * (point + 0.5) / 11)
+        interrupt(["./setup.sh"], fresh.dir, idle * (point + 0.5) / 11, ADMIN_PASSWORD=ADMIN[1])
     assert "Ready" in fresh.setup()
     assert "Ready" in fresh.setup()
     assert git("status", "--porcelain", cwd=fresh.dir) == ""
     assert git("fsck", cwd=fresh.dir) == ""
+    with fresh.serve() as web:
+        web.login(*ADMIN)
 
 
 def test_database_url_with_traps_is_asked_for_without_echo(fresh, postgresql):
@@ -214,7 +217,7 @@ def test_path_that_upstream_cannot_read(render, tmp_path):
     app = render(tmp_path / "two words/app", app_name="poser")
     done = subprocess.run([app / "setup.sh"], capture_output=True, text=True)
     assert done.returncode == 1
-    assert "two words" in done.stderr
+    assert done.stderr.startswith(f"setup.sh: upstream cannot read config in {app}; ")
     assert not (app / "secrets.conf").exists()
 
 

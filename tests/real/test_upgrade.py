@@ -215,18 +215,6 @@ def test_file_changed_in_place_is_put_back(app, trinket, step):
     assert module.read_text() == before
 
 
-def test_two_in_one_second(app, trinket):
-    """Each has a folder of its own."""
-    for second in range(3):
-        name = time.strftime("%Y-%m-%d-%H%M%S", time.localtime(time.time() + second))
-        (app.dir / "data/upgrades" / name).mkdir(exist_ok=True)
-    before = {run: [*run.iterdir()] for run in runs(app)}
-    app.run("./upgrade.sh")
-    (made,) = {*runs(app)} - before.keys()
-    assert (made / "requirements-after.txt").exists()
-    assert {run: [*run.iterdir()] for run in before} == before
-
-
 def test_pins_hold(served, index):
     """What requirements.txt keeps below a version stays there, and pip stays."""
     wheel(index, "setuptools", "99")

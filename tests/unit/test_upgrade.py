@@ -124,3 +124,15 @@ def test_killed_at_every_step(small, app_dir, fails, then_fails):
         assert not [path for path in small.iterdir() if path.name.startswith(".")], step
     assert code == int(fails)
     assert step > 15
+
+
+def test_two_in_one_second(small, app_dir, monkeypatch):
+    """Each has a folder of its own: the later one waits."""
+    (app_dir / "data/upgrades/same").mkdir()
+    names = iter(["same", "same", "next"])
+    waited = []
+    monkeypatch.setattr(upgrade.time, "strftime", lambda _: next(names))
+    monkeypatch.setattr(upgrade.time, "sleep", waited.append)
+    assert upgrade.new_run() == "next"
+    assert waited == [1, 1]
+    assert sorted(path.name for path in (app_dir / "data/upgrades").iterdir()) == ["next", "same"]
