@@ -66,8 +66,7 @@ def nothing(template, tmp_path_factory):
 @pytest.fixture(scope="module")
 def one(nothing):
     """One after setup.yml, in two runs: the first could not fetch packages."""
-    output = nothing.play("setup.yml", "--check", "--diff", changes=True)
-    assert "Install Copier" in output
+    nothing.play("setup.yml", "--check", "--diff", changes=True)
     assert not nothing.env.parent.exists()
     output = nothing.play("setup.yml", "-e", "answer_web_port=80", code=2)
     assert "question 'web_port': Enter a port from 1024 to 65535" in output

@@ -77,6 +77,7 @@ def test_update_from_an_unknown_host(app, tmp_path):
         )
     assert code == 1
     assert "and the repository exists" in shown  # the end of what git says when ssh has refused
+    assert "[preauth]" in log.read_text()  # it had come to the key of the host
 
 
 def test_upgrade_from_an_index_with_a_login(app, login_wanted):
