@@ -29,6 +29,8 @@ def app(render, tmp_path_factory):
     app.setup()
     app.run("./overnight.sh")
     (app.dir / "data/batches/neworder/file").write_text("kept")
+    with contextlib.closing(sqlite3.connect(app.dir / "luigi/history.sqlite")) as history:  # as luigid makes it
+        history.execute("create table tasks (id)")
     for name in ("log/web.log", "sessions/data/session", "work/csv/table.csv"):
         (app.dir / name).write_text("left out")
     return app

@@ -79,7 +79,6 @@ def test_first_commit_has_no_secret_and_no_data(fresh):
     assert not [name for name in tracked if re.match("data|log|sessions|work|secrets", name)]
     history = git("log", "--patch", cwd=fresh.dir)
     logs = "".join(path.read_text() for path in (fresh.dir / "log").glob("*.log"))
-    assert logs
     for word in (password, secret):
         assert word not in history + logs
 
