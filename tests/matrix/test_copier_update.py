@@ -49,7 +49,7 @@ def test_folders_that_go_keep_their_data(place, next_version):
     assert [path.name for path in (app / "data/templates").iterdir()] == [os.fsdecode(b"made by th\xe9 app")]
     assert [path.name for path in (app / "data/mail-templates").iterdir()] == [".gitkeep"]
     assert not (app / "services.sh").exists()
-    assert "services.sh" in git("ls-tree", "--name-only", "HEAD", cwd=app)
+    assert "services.sh" in git("ls-tree", "--name-only", "HEAD", cwd=app).split()
 
 
 def test_folder_that_was_removed_comes_back(app):

@@ -500,7 +500,12 @@ def test_killed_at_every_step_of_coming_in_and_of_undo(peers, template, tmp_path
     assert effective(app) == was
 
 
-def test_links_come_in_and_git_goes_back(peers, template):
+def settings_and_refs(app):
+    """Return the settings of an app dir's repository, and all its refs."""
+    return (app.dir / ".git/config").read_text(), git("show-ref", cwd=app.dir)
+
+
+def test_links_come_in_and_git_goes_back(peers, template, monkeypatch):
     """A link to nothing is kept as one, a folder on another volume gets its files whole, and --undo knows them all."""
     app = peers(by_hand)[0]
     with tempfile.TemporaryDirectory(dir="/dev/shm") as volume:
@@ -511,9 +516,13 @@ def test_links_come_in_and_git_goes_back(peers, template):
         git("init", "--quiet", cwd=app.dir)
         git("add", "backup.sh", cwd=app.dir)
         git("commit", "--quiet", "--message", "Mine", cwd=app.dir)
+        git("update-ref", "refs/appdir/mine", "HEAD", cwd=app.dir)
+        for role in ("AUTHOR", "COMMITTER"):  # so that setup.sh gives the repository an identity
+            for part in ("NAME", "EMAIL"):
+                monkeypatch.delenv(f"GIT_{role}_{part}")
         with contextlib.closing(sqlite3.connect(app.dir / "data/x.db", isolation_level=None)) as connection:
             connection.execute("delete from alembic_version")  # so that setup.sh would migrate
-        before, log = look(app.dir), git("log", "--format=%H", cwd=app.dir)
+        before, log, repository = look(app.dir), git("log", "--format=%H", cwd=app.dir), settings_and_refs(app)
         adopt(SimpleNamespace(dir=f"{app.dir}/../{app.dir.name}"), template, "--apply")
         assert "[loggers]" in (app.dir / "luigi/logging.conf").read_text()
         assert not list(Path(volume).glob(".*.new"))
@@ -521,6 +530,8 @@ def test_links_come_in_and_git_goes_back(peers, template):
         assert os.readlink(app.dir / ".adopt/before/backup.sh") == "missing/backup.sh"
         assert not (app.dir / "answers.yml").exists()
         assert database(app)["revisions"] == []
+        assert [now == was for now, was in zip(settings_and_refs(app), repository, strict=True)] == [False, False]
+        assert "refs/appdir/template" in git("for-each-ref", cwd=app.dir)
 
         (app.dir / "log/last-backup").touch()
         assert "restic.env has the password of your backups" in adopt(app, template, "--undo", check=False).stderr
@@ -530,6 +541,7 @@ def test_links_come_in_and_git_goes_back(peers, template):
         assert (os.listdir(volume), os.stat(volume).st_mode & 0o777) == ([], 0o777)
         assert git("log", "--format=%H", cwd=app.dir) == log
         assert git("diff", "--cached", cwd=app.dir) == ""
+        assert settings_and_refs(app) == repository
         assert "no folder .adopt" in adopt(app, template, "--undo", check=False).stderr
 
 
@@ -624,8 +636,8 @@ REFUSED = {
     "another adoption, update, upgrade or backup is running": lambda app: fcntl.flock(
         os.open(app.dir, os.O_RDONLY), fcntl.LOCK_EX
     ),
-    "Copier refused: ": lambda app: ["--data", "web_port=none"],
-    "no_such": lambda app: ["--data", "no_such=answer"],
+    "Copier refused: Validation error for question 'web_port': Enter a port": lambda app: ["--data", "web_port=80"],
+    "no such question: no_such; see docs/questions.md": lambda app: ["--data", "no_such=answer"],
     "'web_port' is not NAME=VALUE": lambda app: ["--data", "web_port"],
     "--replace other.sh: the template replaces no file of yours": lambda app: ["--replace", "other.sh"],
     "nightly.service runs upgrade.sh": run_by_a_unit,

@@ -37,6 +37,7 @@ def test_issue_forms(form):
     assert content["name"]
     assert content["description"]
     fields = content["body"]
+    assert fields
     assert {field["type"] for field in fields} <= {"input", "textarea", "dropdown", "checkboxes"}
     assert all(field["attributes"]["label"] for field in fields)
     assert len({field["id"] for field in fields}) == len(fields)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 import yaml
-from support import ROOT, generated
+from support import ROOT, generated, questions
 
 CONDITIONS = {"web": "web app", "reverse_proxy != 'none'": "proxy", "framework == 'rattail'": "Rattail"}
 
@@ -36,6 +36,12 @@ def row(name, entry):
     asked = "all" if "show_all" in parts else "few"
     cells = [f"`{name}`", entry["help"], "<br>".join(answers), needs, asked]
     return re.sub(r"(?<=\|)  (?=\|)", " ", f"| {' | '.join(cells)} |")
+
+
+def test_each_question_is_in_a_table():
+    asked = {name for group in groups().values() for name in group}
+    assert asked == questions().keys() | {"show_all"}
+    assert re.findall(r"<!-- (.*) -->", (ROOT / "docs/questions.md").read_text()) == list(groups())
 
 
 @pytest.mark.parametrize("banner", groups())

@@ -158,3 +158,18 @@ def test_who_runs_a_script_is_found(tmp_path, monkeypatch, place, line):
     found = callers.calls(appdir, ["overnight.sh", "upgrade.sh"], root)
     assert [name for name, _ in found] == ["overnight.sh"]
     assert str(place or "the crontab of") in found[0][1]
+
+
+def test_file_that_runs_is_replaced_only_where_that_is_said(tmp_path, monkeypatch):
+    unit = tmp_path / ".config/systemd/user/nightly.service"
+    unit.parent.mkdir(parents=True)
+    unit.write_text(f"[Service]\nExecStart={tmp_path}/env/app/upgrade.sh\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    old = SimpleNamespace(appdir=tmp_path / "env/app")
+    names = ["mine.sh", "upgrade.sh"]
+    draft = SimpleNamespace(names=names, replaces=lambda name: name != "mine.sh", configs={}, hints=[], old=old)
+    callers.check(draft, ["upgrade.sh"])
+    with pytest.raises(SystemExit, match=r"nightly\.service runs upgrade\.sh, .* with --replace upgrade\.sh$"):
+        callers.check(draft, [])
+    with pytest.raises(SystemExit, match=r"--replace mine\.sh: the template replaces no file of yours"):
+        callers.check(draft, ["upgrade.sh", "mine.sh"])

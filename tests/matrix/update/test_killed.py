@@ -86,8 +86,8 @@ def test_killed_at_every_step_of_coming_in(app, tmp_path):
         put_back(app, tmp_path / "ready")
         done = coming_in(app, step, "--continue")
         found = tracked(app)
-        for name in [name for name in found if not name.endswith(".new")]:  # each is whole: the old one or the new one
-            assert found[name] in (old.get(name), new.get(name)), (step, name)
+        for name in [name for name in found | old | new if not name.endswith(".new")]:  # each is the old or the new one
+            assert found.get(name) in (old.get(name), new.get(name)), (step, name)
         if not (app.dir / ".update/ready").exists():
             assert found == new
             break

@@ -141,12 +141,13 @@ def test_app_that_cannot_start_stays_as_it_is(app):
 
 
 def test_preview_shows_and_touches_nothing(app):
-    before = files(app.dir)
+    before, refs = files(app.dir), git("show-ref", cwd=app.dir)
     git_dir = str(app.dir / ".git")  # as a git hook sets it
     output = app.run("./update.sh", "--preview", GIT_DIR=git_dir, GIT_INDEX_FILE=f"{git_dir}/index").stdout
     assert output.startswith("Update the template: v1.0.0 -> v1.1.0\n")
     assert "\n-level = WARNING\n+level = ERROR\n" in output
     assert "new folder data/new" in output
+    assert git("show-ref", cwd=app.dir) == refs
     assert files(app.dir) == before
 
 
