@@ -386,7 +386,7 @@ def test_rollout_ends_at_the_first_failure(rolled):
     more.write_text(more.read_text().replace("w2:\n", "w2:\n          app_dir_restart: ../restart.sh\n"))
     done = rolled.play("update.yml", *options, check=False)
     assert done.returncode == 2
-    assert version(rolled.app("w1")) == "v1.2.0"
+    assert version(rolled.app("w1")) == "v1.2.0", done.stdout
     assert failed(done.stdout) == {"w2"}
     assert recap(done.stdout).keys() == {"w1", "w2", "n1"}  # n1 has the edit that conflicts
     why = "after the update, the check web fails: .*; the update was undone; nothing more is rolled out"

@@ -226,9 +226,10 @@ def trinket(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def lost(app_of, trinket):
+def lost(render, postgresql, tmp_path_factory, trinket):
     """A WuttaWeb app on PostgreSQL whose env and database are destroyed, what it was, and what of it was kept."""
-    app = app_of("wuttaweb", "postgresql")
+    app = make_app(render, tmp_path_factory.mktemp("lost") / "poser", **KINDS["wuttaweb"])
+    app.setup(DATABASE_URL=postgresql("lost"))
     app.run("../bin/python", "-m", "pip", "install", "--quiet", trinket)
     written = back_up(app)
     before, kept = modes(app), variables(app)
@@ -316,7 +317,7 @@ def test_killed_restore_goes_on(lost, trinket, postgresql, tmp_path):
     assert f"cannot install trinket @ file://{trinket}" in stops()
     away.rename(trinket)
     assert "does not answer" in stops()
-    database = postgresql("wuttaweb-postgresql-3.110").rpartition("@")[2].encode()
+    database = postgresql("lost").rpartition("@")[2].encode()
 
     def loads():
         return any(b"pg_restore\0" in line and database in line for line in command_lines())
