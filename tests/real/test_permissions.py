@@ -220,7 +220,7 @@ def test_whole_life_without_rights(template, tmp_path):
             run("./setup.sh", "--check")
         finally:
             run("../bin/supervisorctl", "-c", "supervisor.conf", "shutdown")
-            until(lambda: not listens(port))
+            until(lambda: not (app.dir / "log/supervisord.pid").exists())  # the last that supervisord does
         secrets = environment | variables(app)
         env.rename(folder / "lost")
         restore = "restic dump --tag poser,appdir latest /restore.sh > restore.sh && sh restore.sh backups/poser poser"

@@ -199,7 +199,7 @@ def test_cron_and_own_supervisor(shop):
                 done = run(*as_cron, command)
             assert (done.stdout, done.stderr) == ("", ""), command
         ctl(shop, "shutdown")
-        until(lambda: not listens(shop.port))
+        until(lambda: not (shop.dir / "log/supervisord.pid").exists())  # the last that supervisord does
         run(*as_cron, at_boot)
         until(lambda: listens(shop.port) and listens(shop.luigi_port))
         logged_in(shop)
