@@ -1,8 +1,9 @@
-"""The README's commands for a server, pasted line by line and answered with Enter, give an app that runs."""
+"""The commands of the README and of docs/install.md, pasted line by line, do what the text around them says."""
 
 import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pexpect
@@ -12,6 +13,7 @@ from real.apps import App, free_port
 from real.envs import install
 from support import ROOT, require
 
+INSTALL = (ROOT / "docs/install.md").read_text()
 COMMANDS = re.search(r"<!-- install -->\n```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1].splitlines()
 
 
@@ -52,3 +54,34 @@ def test_install(template, settings, tmp_path):
     with app.serve() as web:
         web.login("admin", password)
     assert Path(settings["HOME"], ".local/bin/copier").exists()
+
+
+def test_debian_has_the_packages():
+    """Each package that the docs install exists under that name."""
+    require(shutil.which("apt-get"), "apt-get")
+    pages = "".join(path.read_text() for path in (ROOT / "docs").glob("*.md"))
+    lines = re.findall(r"^apt-get install --yes (.*)$", pages, re.MULTILINE)
+    wanted = {name for line in lines for name in line.split()}
+    assert wanted > {"git", "restic", "postgresql"}
+    done = subprocess.run(["apt-get", "install", "--simulate", *wanted], capture_output=True, text=True)
+    assert done.returncode == 0, f"{done.stderr}\nif the names are right, run: apt-get update"
+
+
+def test_postgresql(postgresql):
+    """The commands make a user and a database of his, which the URL of the text opens; he can create tables in it."""
+    require(os.getuid() == 0, "root", install="sudo")
+    section = INSTALL.partition("## Use PostgreSQL")[2].partition("\n## ")[0]
+    server = re.fullmatch(r"postgresql://(\w+):(.*)@(.*):(\d+)/\w+", postgresql("documented"))
+    user, password, host, port = server.groups()
+    environment = {"PGHOST": host, "PGPORT": port, "PGUSER": user, "PGPASSWORD": password, "PGDATABASE": "documented"}
+    for line in re.findall(r"^su postgres .*$", section, re.MULTILINE):
+        child = pexpect.spawn("bash", ["-c", line.replace("poser", "shop")], env=os.environ | environment, timeout=60)
+        while child.expect(["password.*: |again: ", pexpect.EOF]) == 0:
+            child.sendline("s3cret")
+        child.close()
+        assert child.exitstatus == 0, f"{line}\n{child.before}"
+    url = re.search(r"`(postgresql://.*?)`", section)[1].replace("poser", "shop").replace("PASSWORD", "s3cret")
+    sql = "create table t(); select current_user || '@' || current_database()"
+    command = ["psql", "--no-align", "--tuples-only", "--quiet", "-c", sql, url.replace("localhost", f"{host}:{port}")]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PGPASSWORD": ""})
+    assert done.stdout == "shop@shop\n", done.stderr
