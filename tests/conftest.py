@@ -34,6 +34,10 @@ def isolated(tmp_path_factory):
             patch.setenv(f"GIT_{role}_EMAIL", "test@localhost")
         for name in ("DATABASE_URL", "ADMIN_PASSWORD", "REDIS_URL", "VIRTUAL_ENV"):
             patch.delenv(name, raising=False)
+        # what pip is told on this machine, such as an index of its own
+        patch.setenv("PIP_CONFIG_FILE", os.devnull)
+        for name in [name for name in os.environ if name.startswith("PIP_") and name != "PIP_CONFIG_FILE"]:
+            patch.delenv(name)
         # where a machine sets it, each process would compile all of its modules again
         patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         # Copier's git gets the environment that plumbum saw when it was imported

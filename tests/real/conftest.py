@@ -44,6 +44,7 @@ def shared_envs(tmp_path_factory):
     envs.shared_envs = Path(os.environ.get("TEST_ENVS") or ours)  # a folder that outlives the run, for short runs
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PIP_CACHE_DIR", envs.PIP_CACHE)
+        patch.setenv("UV_CACHE_DIR", envs.UV_CACHE)
         patch.setenv("COPIER", str(Path(sys.executable).with_name("copier")))  # for update.sh and adopt.py
         yield
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
@@ -34,12 +35,13 @@ def install(env, requirements):
 
 
 def compile_packages(env):
-    """Compile the packages of an env, each file once for all envs: uv gives them the same files, by hard links."""
+    """Compile the packages of an env, each file once for all envs, which hold it with the same time."""
     store = shared_envs / "compiled"
     store.mkdir(exist_ok=True)
     new = {}
     for path in env.glob("lib/python3.*/site-packages/**/*.py"):
-        compiled, known = Path(cache_from_source(path)), store / str(path.stat().st_ino)
+        os.utime(path, (0, 0))
+        compiled, known = Path(cache_from_source(path)), store / hashlib.sha256(path.read_bytes()).hexdigest()
         compiled.parent.mkdir(exist_ok=True)
         if known.exists():
             compiled.hardlink_to(known)
@@ -70,8 +72,9 @@ def once(folder, make):
 
 
 def copy_env(source, folder):
-    """Copy an env to a folder: by hard links, but for the scripts, which hold its path."""
-    subprocess.run(["cp", "--archive", "--link", f"{source}/.", folder], check=True)
+    """Copy an env to a folder: by hard links where it can, but for the scripts, which hold its path."""
+    linked = ["--link"] * (os.stat(source).st_dev == os.stat(folder).st_dev)
+    subprocess.run(["cp", "--archive", *linked, f"{source}/.", folder], check=True)
     shutil.rmtree(folder / "bin")
     shutil.copytree(source / "bin", folder / "bin", symlinks=True)
     for path in (folder / "bin").iterdir():

@@ -74,6 +74,7 @@ def test_what_root_left_in_a_log_is_named_and_given_back(app):
 
 def test_folder_changes_hands_with_all_in_it(app, tmp_path):
     """But for what links in it point to."""
+    volume = app.env / "volume"
     correct(app)
     deep = app.dir / "data/exports/new/0a/bcd/file"
     deep.parent.mkdir(parents=True)
@@ -81,14 +82,14 @@ def test_folder_changes_hands_with_all_in_it(app, tmp_path):
     outside = tmp_path / "outside"
     outside.touch()
     (deep.parent / "link").symlink_to(outside)
-    shutil.move(app.dir / "data", tmp_path / "volume")
-    (app.dir / "data").symlink_to(tmp_path / "volume")
+    (app.dir / "data").rename(volume)
+    (app.dir / "data").symlink_to(volume)
     assert "data/exports/new belongs to root" in check(app)[1]
     correct(app)
     assert deep.owner() == SERVICE_USER
     assert outside.owner() == "root"
     (app.dir / "data").unlink()
-    shutil.move(tmp_path / "volume", app.dir / "data")
+    volume.rename(app.dir / "data")
 
 
 @pytest.mark.parametrize(

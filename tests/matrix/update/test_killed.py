@@ -103,7 +103,7 @@ def test_killed_at_every_step_of_coming_in(app, tmp_path):
             app.run("./update.sh")
             assert is_new(app)
             assert tracked(app) == new
-    assert step > 30
+    assert step > 25
     assert mixed > 2
 
 
