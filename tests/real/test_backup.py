@@ -12,6 +12,7 @@ import sqlite3
 import stat
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from real.apps import KINDS, interrupt, make_app, until
@@ -219,6 +220,51 @@ def test_repository_inside_the_env(backed_up):
 def test_restic_that_is_missing(backed_up, tmp_path):
     line = refused(backed_up, PATH=path_without(tmp_path, "restic"))
     assert line.endswith("restic is missing; install it with: apt-get install restic")
+
+
+def overwrite(path):
+    """Overwrite 40 KB in the middle of a file."""
+    with open(path, "r+b") as file:
+        file.seek(path.stat().st_size // 2 & ~4095)
+        file.write(os.urandom(40_000))
+
+
+@pytest.mark.parametrize(
+    ("breaks", "reason"),
+    [
+        (overwrite, "poser.sqlite is damaged"),
+        (lambda path: os.truncate(path, 0), "poser.sqlite is missing or empty; restore it from a backup"),
+        (Path.unlink, "poser.sqlite is missing or empty; restore it from a backup"),
+    ],
+    ids=["damaged", "empty", "missing"],
+)
+def test_broken_database_is_not_backed_up(backed_up, breaks, reason):
+    """Else each backup of it would let a good one expire."""
+    database = backed_up.dir / "data/poser.sqlite"
+    kept = database.read_bytes()
+    breaks(database)
+    try:
+        assert reason in refused(backed_up)
+        assert "FAILED" in (backed_up.dir / "log/last-backup").read_text()
+        assert backed_up.checks()["backup"][0] == "FAILED"
+        assert database.exists() is (breaks is not Path.unlink)
+    finally:
+        database.write_bytes(kept)
+    backed_up.run("./backup.sh")
+
+
+def test_result_on_a_full_disk(backed_up):
+    """The old one said done, and must not stay."""
+    require(os.getuid() == 0, "root, to mount a disk", "sudo")
+    fill = "mount -t tmpfs -o size=64k none log && cp {} log/last-backup && (cat /dev/zero > log/full || true)"
+    last = backed_up.dir / "log/last-backup"
+    backed_up.run("./backup.sh")
+    (backed_up.env / "last").write_text(last.read_text())
+    script = f"{fill.format(backed_up.env / 'last')}; RESTIC_PASSWORD=wrong ./backup.sh; cat log/last-backup"
+    done = backed_up.run("unshare", "--mount", "sh", "-c", f"{script}; ./check.sh --json", check=False)
+    assert "No space left on device" in done.stdout
+    assert re.search(r"^\S+ FAILED: ", done.stdout, re.MULTILINE), done.stdout
+    assert " done: " not in done.stdout
 
 
 def test_full_repository(backed_up, tmp_path):

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from real.apps import ADMIN, KINDS, interrupt, make_app
@@ -189,6 +190,48 @@ def test_secrets_keep_what_is_there(fresh):
     again = (fresh.dir / "secrets.conf").read_text()
     assert "[mine]\nkey = value\n" in again
     assert again.count("beaker.session.secret") == again.count("default.url") == 1
+
+
+@pytest.mark.parametrize("script", ["./setup.sh", "./upgrade.sh"])
+@pytest.mark.parametrize("breaks", [Path.unlink, lambda path: os.truncate(path, 0)], ids=["missing", "empty"])
+def test_lost_database_is_not_created_again(fresh, script, breaks):
+    """An empty one would hide that it is lost; check.sh leaves no file either."""
+    fresh.setup()
+    database = fresh.dir / "data/poser.sqlite"
+    breaks(database)
+    status, text = fresh.checks()["database"]
+    assert (status, "restore it from a backup" in text) == ("FAILED", True)
+    done = fresh.run(script, check=False)
+    assert done.returncode == 1
+    assert "poser.sqlite is missing or empty; restore it from a backup" in done.stdout.splitlines()[-1]
+    assert not database.exists() or database.stat().st_size == 0
+    assert "user admin created" in fresh.setup("--new-database")
+
+
+def test_lost_secrets_are_not_created_again(fresh, postgresql):
+    """Else the app would change to SQLite without a word."""
+    fresh.setup(DATABASE_URL=postgresql("lost"))
+    (fresh.dir / "secrets.conf").unlink()
+    before = set(files(fresh.dir))
+    done = fresh.run("./setup.sh", check=False)
+    assert (done.returncode, len(done.stdout.splitlines())) == (1, 1)
+    assert done.stdout.startswith("setup.sh: secrets.conf is missing; restore it from a backup")
+    assert set(files(fresh.dir)) == before
+    assert "user admin created" in fresh.setup("--new-database", DATABASE_URL=postgresql("found"))
+
+
+def test_role_that_may_not_create_tables(fresh, postgresql):
+    """The cure that is shown works."""
+    admin, owner = postgresql("narrow"), "postgresql://narrow:pw@127.0.0.1"
+    port = admin.rsplit(":", 1)[1]
+    as_admin = ["psql", "--quiet", "-h", "127.0.0.1", "-p", port.split("/")[0], "-U", "poser", "-d", "narrow", "-c"]
+    password = {"PGPASSWORD": "p@ss/w%r'd\"41"}
+    fresh.run(*as_admin, "create role narrow login password 'pw'", **password)
+    done = fresh.run("./setup.sh", check=False, DATABASE_URL=f"{owner}:{port}")
+    assert (done.returncode, "Traceback" in done.stdout) == (1, False), done.stdout
+    cure = re.search("let its user change it: sudo -u postgres psql -c '(.*)'$", done.stdout.splitlines()[-1])[1]
+    fresh.run(*as_admin, cure, **password)
+    assert "user admin created" in fresh.setup()
 
 
 def test_git_that_refuses_is_told(fresh):

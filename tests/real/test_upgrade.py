@@ -3,12 +3,14 @@
 import fcntl
 import os
 import re
+import shutil
 import signal
 import time
 
 import pytest
 from real.apps import ADMIN, KINDS, interrupt, make_app
 from real.wheels import wheel
+from support import git
 
 DATABASE, BUILD = "lib/appdir/database.py", "lib/appdir/check_config.py"  # steps of an upgrade
 
@@ -101,6 +103,52 @@ def test_again_with_nothing_new(app, trinket):
     assert app.run("./upgrade.sh", "--quiet").stdout == ""
     assert "already satisfied" in app.run("./upgrade.sh", "--verbose").stdout
     assert packages(app) == before
+
+
+def test_without_network(app, trinket, tmp_path):
+    """Else pip would take what is installed for the newest."""
+    (tmp_path / "none").mkdir()
+    before, old = packages(app), runs(app)
+    done = app.run("./upgrade.sh", check=False, PIP_FIND_LINKS=str(tmp_path / "none"))
+    assert (done.returncode, done.stdout.count("\n")) == (1, 1)
+    assert done.stdout.startswith("upgrade.sh: no package index answers with trinket; nothing has changed")
+    assert (packages(app), runs(app)) == (before, old)
+
+
+def test_looking_leaves_checkouts_alone(app, index, trinket, tmp_path):
+    """pip would fetch, and drop what was edited there."""
+    source = tmp_path / "mine"
+    source.mkdir()
+    (source / "setup.py").write_text("from setuptools import setup\nsetup(name='mine', version='1')\n")
+    for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message", "one"]):
+        git(*command, cwd=source)
+    git("clone", "--quiet", source, app.env / "src/mine", cwd=app.env)
+    edited = app.env / "src/mine/setup.py"
+    edited.write_text("# mine\n" + edited.read_text())
+    wheel(index, "trinket", "2")
+    ask_for(app, f"-e git+file://{source}#egg=mine", "trinket")
+    assert app.run("./upgrade.sh", "--preview").stdout == "trinket==2\n"
+    assert app.run("./setup.sh", "--preview", check=False).returncode == 3
+    assert edited.read_text().startswith("# mine\n")
+    shutil.rmtree(app.env / "src")
+
+
+def test_by_uv(served):
+    """The real index, and uv where it is on PATH; what it installs, whoever runs the servers can read."""
+    ask_for(served, *served.wanted, "colorama<0.4")
+    assert "colorama==0.3" in upgraded(served)
+    ask_for(served, *served.wanted, "colorama")
+    assert "colorama==0.4" in upgraded(served)
+    assert not [path for path in served.env.glob("lib/**/colorama/*.py") if not path.stat().st_mode & 0o004]
+
+
+def upgraded(app):
+    """Upgrade by uv, and return the packages."""
+    assert shutil.which("uv")
+    app.run("sh", "-c", "umask 077; ./upgrade.sh")
+    output = (runs(app)[-1] / "output.txt").read_text()
+    assert re.search(r"^Installed \d+ package", output, re.MULTILINE), output  # as uv says it, not pip
+    return packages(app)
 
 
 def test_package_that_cannot_be_installed(app, index, trinket):
@@ -210,7 +258,7 @@ def test_file_changed_in_place_is_put_back(app, trinket, step):
     """As some software does with files of its own, which a hard link would follow."""
     module = trinket / "__init__.py"
     before = module.read_text()
-    step(DATABASE, f"open({str(module)!r}, 'a').write('1 / 0'); raise SystemExit(1)")
+    step(BUILD, f"open({str(module)!r}, 'a').write('1 / 0'); raise SystemExit(1)")
     assert app.run("./upgrade.sh", check=False).returncode == 1
     assert module.read_text() == before
 

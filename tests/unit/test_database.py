@@ -24,3 +24,39 @@ def test_sqlite_file_that_is_missing_is_not_created(app_dir, monkeypatch):
     with pytest.raises(Stop, match=r"shop\.sqlite is missing or empty; restore it"):
         check.check_database()
     assert list(app_dir.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("dialect", "said", "cure"),
+    [
+        ("postgresql", "permission denied for schema public", """psql -c 'alter database "shop" owner to "clerk"'$"""),
+        ("mysql", "column exists", "load the last backup into a new database, with restore.sh$"),
+        ("mariadb", "column exists", "load the last backup into a new database, with restore.sh$"),
+    ],
+)
+def test_migration_that_fails_names_the_cure(monkeypatch, dialect, said, cure):
+    def upgrade(*_):
+        raise OSError(said)
+
+    for name in ("sqlalchemy", "alembic"):
+        stub = SimpleNamespace(exc=SimpleNamespace(SQLAlchemyError=OSError), command=SimpleNamespace(upgrade=upgrade))
+        monkeypatch.setitem(sys.modules, name, stub)
+    url = SimpleNamespace(database="shop", username="clerk", render_as_string=lambda: f"{dialect}://shop")
+    engine = SimpleNamespace(dialect=SimpleNamespace(name=dialect), url=url)
+    monkeypatch.setattr(database, "load_config", lambda usedb: SimpleNamespace(appdb_engine=engine))
+    monkeypatch.setattr(database, "revisions", lambda _: ({"old"}, {"new"}))
+    monkeypatch.setattr(database, "alembic_config", lambda: None)
+    with pytest.raises(Stop, match=f"^{dialect}://shop: {said}; .*{cure}"):
+        database.migrate(False)
+
+
+def test_only_a_new_app_dir_gets_a_new_database(monkeypatch):
+    url = SimpleNamespace(render_as_string=lambda: "postgresql://shop")
+    config = SimpleNamespace(appdb_engine=SimpleNamespace(url=url))
+    monkeypatch.setitem(sys.modules, "sqlalchemy", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "alembic", SimpleNamespace(command=None))
+    monkeypatch.setattr(database, "load_config", lambda usedb: config)
+    monkeypatch.setattr(database, "revisions", lambda _: (set(), {"new"}))
+    with pytest.raises(Stop, match="postgresql://shop is missing or empty; restore it") as stop:
+        database.migrate(False)
+    assert stop.value.facts == {"gone": True}

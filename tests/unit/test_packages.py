@@ -17,7 +17,8 @@ def test_lines_of_requirements(tmp_path):
     )
     found = list(packages.lines_of(tmp_path / "requirements.txt"))
     assert [" ".join(line.split()) for line in found] == [
-        "rattail", "Tailbone >= 0.20", "luigi", "luigi", "pip==24", "-e ./mine", "x @ file:///x#egg=x",
+        "rattail", "Tailbone >= 0.20", "luigi", "luigi", "--index-url https://example.com", "pip==24", "-e ./mine",
+        "x @ file:///x#egg=x",
     ]  # fmt: skip
 
 
@@ -88,6 +89,65 @@ def lacking(monkeypatch, tmp_path):
 def test_missing(lacking, line, missing):
     """Needs of needs count too, with the extras that are asked for; a circle ends."""
     assert sorted(lacking(line)) == missing
+
+
+@pytest.fixture
+def installers(monkeypatch, tmp_path):
+    """A function that returns what would install a requirement where `pip config list` prints these lines."""
+    monkeypatch.setattr(packages.shutil, "which", lambda name, path=None: None if path else f"/bin/{name}")
+
+    def installers(settings, requirement="luigi"):
+        monkeypatch.setattr(packages, "pip", lambda *_: SimpleNamespace(stdout=settings))
+        (tmp_path / "requirements.txt").write_text(f"{requirement}\n")
+        found = packages.installers("--no-deps", files=[tmp_path / "requirements.txt"])
+        assert found.pop()[:4] == [*packages.PIP[:3], "--disable-pip-version-check"]
+        return [command[:4] for command in found]
+
+    return installers
+
+
+UV = [["/bin/uv", "pip", "install", "--no-deps"]]
+
+
+@pytest.mark.parametrize(
+    ("settings", "first"),
+    [
+        ("", UV),
+        ("global.timeout='60'\n:env:.no-input='1'\n", UV),
+        ("global.index-url='https://pypi.example.com/simple'\n", []),
+        (":env:.find-links='/srv/wheels'\nglobal.timeout='60'\n", []),
+        ("install.constraint='/etc/constraints.txt'\n", []),
+    ],
+)
+def test_uv_comes_first_where_pip_has_no_settings_of_its_own(installers, settings, first):
+    assert installers(settings) == first
+
+
+@pytest.mark.parametrize(
+    ("line", "first"),
+    [
+        ("-e git+https://example.com/mine.git#egg=mine", []),
+        ("--editable=git+ssh://git@example.com/mine.git", []),
+        ("mine @ git+https://example.com/mine.git", UV),
+        ("-e ./mine", UV),
+    ],
+)
+def test_checkouts_are_for_pip(installers, line, first):
+    """It keeps them in src/, where their owner works on them."""
+    assert installers("", line) == first
+
+
+def test_pip_has_the_last_word(monkeypatch, tmp_path):
+    ran = []
+    monkeypatch.setattr(packages, "installers", lambda *_, files: [["uv"], ["pip"]])
+
+    def run(command, **options):
+        ran.append((command, options.get("stdout")))
+        return SimpleNamespace(returncode=int(command == "uv"))
+
+    monkeypatch.setattr(packages, "run", run)
+    assert packages.install(files=[], stdout="shown").returncode == 0
+    assert ran == [("uv", None), ("pip", "shown")]
 
 
 def test_env_without_pip(monkeypatch, tmp_path):

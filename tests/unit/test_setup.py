@@ -1,5 +1,9 @@
 """The first admin's password: when setup.sh asks for it, and which one the admin gets."""
 
+import socket
+import tempfile
+from pathlib import Path
+
 import pytest
 from appdir import setup
 from appdir.core import Stop, report
@@ -32,6 +36,25 @@ def test_password_is_asked_for(created, typed, lines, password):
     setup.create_admin(has_admin=False)
     assert created == [password]
     assert typed == ["never"]
+
+
+@pytest.mark.parametrize(("length", "refused"), [(79, False), (80, True)])
+def test_path_that_is_too_long_for_a_socket(monkeypatch, length, refused):
+    """supervisord binds SOCKET.PID first; the longest name that works is one of 107 bytes."""
+    monkeypatch.setattr(setup, "SERVICES", "supervisor")
+    with tempfile.TemporaryDirectory() as short, socket.socket(socket.AF_UNIX) as server:
+        folder = Path(short, "x" * (length - len(short) - 1))
+        monkeypatch.setattr(setup, "APPDIR", folder)
+        folder.joinpath("log").mkdir(parents=True)
+        path = f"{folder}/log/supervisor.sock.1234567"
+        if refused:
+            with pytest.raises(OSError, match="too long"):
+                server.bind(path)
+            with pytest.raises(Stop, match="too long for supervisor's socket"):
+                setup.check_socket()
+        else:
+            server.bind(path)
+            setup.check_socket()
 
 
 def test_an_admin_stays(created, typed):

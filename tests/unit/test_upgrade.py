@@ -17,6 +17,7 @@ PYTHON = """\
 #!/bin/sh
 case "$*" in
     *freeze*) cat {env}/lib/packages ;;
+    *index*) [ ! -e offline ] ;;
     *install*)
         echo "half of two" > {env}/lib/packages
         mkdir -p {env}/share && echo new > {env}/share/new
@@ -39,6 +40,7 @@ def small(app_dir, monkeypatch):
     (app_dir / "data/upgrades").mkdir(parents=True)
     (app_dir / "requirements.txt").write_text("trinket\n")
     monkeypatch.setattr(packages, "PIP", [root / "bin/python", "-m", "pip"])
+    monkeypatch.setattr(packages.shutil, "which", lambda *_, **__: None)  # no uv
     # else two in a second would wait for each other
     monkeypatch.setattr(upgrade.time, "strftime", lambda _: f"run-{len(list(upgrade.RUNS.iterdir()))}")
     return root
@@ -64,6 +66,7 @@ def run(die_at=0):
             upgrade.main(OPTIONS)
             code = 0
         except cli.Stop as stop:
+            print(stop, flush=True)
             code = stop.code
         except BaseException:
             traceback.print_exc()
@@ -98,6 +101,39 @@ def test_it_succeeds_and_fails(small, app_dir):
     assert sorted(path.name for path in (app_dir / "data/upgrades/run-1").iterdir()) == [
         "output.txt", "requirements-after.txt", "requirements-before.txt",
     ]  # fmt: skip
+
+
+@pytest.fixture
+def refused(small, capfd):
+    """A function that returns what an upgrade says that must be refused before anything changes."""
+
+    def refused():
+        old = state(small)
+        assert run() == 1
+        assert state(small) == old
+        assert not [path for path in small.iterdir() if path.name.startswith(".")]
+        return capfd.readouterr().out
+
+    return refused
+
+
+def test_no_index(refused, app_dir):
+    (app_dir / "offline").touch()
+    assert refused().startswith("no package index answers with trinket; nothing has changed")
+
+
+def test_too_little_space(small, refused, monkeypatch):
+    size = sum(path.stat().st_size for part in ("bin", "lib") for path in [small / part, *(small / part).iterdir()])
+    for free, expected in ((2 * size - 1, "not enough space in "), (2 * size, None)):
+        monkeypatch.setattr(env.shutil, "disk_usage", lambda _, free=free: SimpleNamespace(free=free))
+        if expected:
+            assert refused().startswith(expected)
+    assert run() == 0
+
+
+def test_database_that_is_gone(refused, monkeypatch):
+    monkeypatch.setattr(env, "result", lambda *_: {"ok": False, "gone": True, "message": "the database is missing"})
+    assert refused() == "the database is missing\n"
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -17,9 +17,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from appdir import packages, repository
+from appdir import database, packages, repository
 from appdir.answers import APP_NAME
-from appdir.core import APPDIR, Stop, first_line, kept, load_config, lock, note, reason, report, stop_of, write
+from appdir.core import APPDIR, RESTORE, Stop, first_line, kept, load_config, lock, note, reason, report, stop_of, write
 from appdir.dumps import backend, tool
 from appdir.repository import restic
 from appdir.users import become_owner, user
@@ -39,11 +39,20 @@ def main(options):
         text = run(options)
     except Exception as error:  # whatever upstream raises
         stop = stop_of(error)
-        with contextlib.suppress(OSError):  # on a full disk; the reason is shown all the same
-            write(last, f"{now} FAILED: {stop}\n".encode(), 0o640)
+        record_failure(last, f"{now} FAILED: {stop}\n".encode())
         raise stop from error
     write(last, f"{now} done: {text}\n".encode(), 0o640)
     kept("backup", f"done: {text}")
+
+
+def record_failure(last, line):
+    """Let the result say that the backup failed: on a full disk in the place of the old one, which would say done."""
+    try:
+        write(last, line, 0o640)
+    except OSError:
+        with contextlib.suppress(OSError), open(last, "r+b") as file:
+            file.write(line[: last.stat().st_size - 1] + b"\n")
+            file.truncate()
 
 
 def run(options):
@@ -79,9 +88,12 @@ def save(tags, *args, **process):
 def save_database(tag):
     """Dump the app's database into the repository, or copy it into STATE if it is SQLite; so, too, those beside it."""
     try:
-        url = load_config().appdb_engine.url
+        engine = load_config(usedb=False).appdb_engine
     except Exception as error:  # whatever upstream raises
         raise Stop(f"the config does not load, see ./check.sh: {first_line(error)}") from error
+    url = engine.url
+    if not database.revisions(engine)[0]:
+        raise Stop(f"the database {url.render_as_string()} is missing or empty; {RESTORE}")
     copied = {*APPDIR.glob("data/*.sqlite"), *APPDIR.glob("luigi/*.sqlite")}
     if backend(url) != "sqlite":
         save_dump(tag, *tool(url, "dump"))
@@ -90,15 +102,19 @@ def save_database(tag):
     else:
         raise Stop(f"{url} is not in the app dir; move it into data/, and name it so in secrets.conf")
     for path in copied:
-        if not path.exists():
-            raise Stop(f"{path} is missing; restore it from a backup")
         copy = COPIES / path.relative_to(APPDIR)
         copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (
             contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as source,
             contextlib.closing(sqlite3.connect(copy)) as target,
         ):
-            source.backup(target)
+            try:
+                source.backup(target)
+                ((found, *_),) = target.execute("pragma integrity_check(1)")
+            except sqlite3.DatabaseError as error:
+                found = error
+        if str(found) != "ok":
+            raise Stop(f"{path} is damaged ({reason(found)}); {RESTORE}")
         shutil.copymode(path, copy)
 
 

@@ -15,7 +15,7 @@ import urllib.request
 
 from appdir import database, permissions, users
 from appdir.answers import WEB
-from appdir.core import APPDIR, ENV, Stop, first_line, load_config, missing, note, report, run
+from appdir.core import APPDIR, ENV, RESTORE, Stop, first_line, load_config, missing, note, report, run
 from appdir.git import environment
 
 DISK_FREE = 0.05  # of the volume: below that, databases and logs stop soon
@@ -39,7 +39,7 @@ def check_database():
     engine = load_config().appdb_engine
     current, heads = database.revisions(engine)
     if not current:
-        raise Stop(f"{engine.url.render_as_string()} is missing or empty; restore it, or run ./setup.sh for a new one")
+        raise Stop(f"{engine.url.render_as_string()} is missing or empty; {RESTORE}")
     if current != heads:
         raise Stop("the schema is not the newest; run ./setup.sh, which migrates it")
     return f"{engine.url.render_as_string()} answers, its schema is the newest"

@@ -11,7 +11,7 @@ from appdir.core import APPDIR, ENV, PYTHON, Stop, report, stop_of
 
 # of each command: its options and arguments, what it is for, notes, and an example
 HELP = """
-setup --ask-database --keep-database --check --preview --quiet --json
+setup --ask-database --keep-database --new-database --check --preview --quiet --json
 Makes the app dir ready to run. Run it as often as you like: it does only what is missing.
 The database is the one of the environment variable DATABASE_URL, or else SQLite in data/. The first admin is "admin";
 the password is the environment variable ADMIN_PASSWORD, or asked for on a terminal, or else generated and shown once.
@@ -67,6 +67,7 @@ OPTIONS = {
     "--preview": "show what would be done, and change nothing",
     "--check": "only check permissions, and change nothing",
     "--ask-database": "ask for the database URL, without showing it",
+    "--new-database": "create a database although this app dir had one, which is lost",
     "--keep-database": "leave the database alone: no migration, no first admin",
     "--data": "change an answer, such as luigi=false; you may repeat it",
     "--vcs-ref": "use this version of the template, not the newest",
@@ -89,13 +90,16 @@ OPTIONS = {
 ACTIONS = ("--continue", "--abort", "--undo", "--diff")  # of which one can be given
 COMMANDS = {block.split()[0]: block.splitlines() for block in HELP.strip().split("\n\n")}
 # what other commands call
-OTHERS = [
-    "update-stage-two --continue --abort --preview --quiet --json PATH",
-    "permissions",
-    "packages --preview --quiet --json",
-]
-OTHERS += ["secrets --json", "database --json", "check-app --json PATH", "restore-database --ask-database PATH"]
-COMMANDS |= {line.split()[0]: [line, "", ""] for line in OTHERS}
+OTHERS = """
+update-stage-two --continue --abort --preview --quiet --json PATH
+permissions
+packages --preview --quiet --json PATH
+secrets --json
+database --preview --json
+check-app --json PATH
+restore-database --ask-database PATH
+"""
+COMMANDS |= {line.split()[0]: [line, "", ""] for line in OTHERS.strip().splitlines()}
 MODULES = {"secrets": "secretsconf", "check-app": "check_config", "restore-database": "dumps"}
 
 

@@ -18,6 +18,7 @@ ENV = Path(os.environ.get("APPDIR_ENV") or APPDIR.parent)  # an update checks an
 PYTHON = ENV / "bin/python"
 LIB = Path(__file__).absolute().parents[1]  # in an update, that of the new version
 FLAGS = ("-I", "-B", "-X", "utf8", "-W", "ignore")  # as lib/run has them: no Python of the caller, nothing written
+RESTORE = "restore it from a backup, see ./restore.sh --help"
 CORE_CONFIG = APPDIR / f"{FRAMEWORK}.conf"
 
 
@@ -113,7 +114,8 @@ def stop_of(error):
     if "APPDIR_DEBUG" in os.environ:
         traceback.print_exception(error)
     if isinstance(error, OSError):
-        return Stop(f"{first_line(error)}; fix that and run it again")
+        text = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else first_line(error)
+        return Stop(f"{text}; fix that and run it again")
     return Stop(f"{type(error).__name__}: {first_line(error)}; with APPDIR_DEBUG=1 it shows where")
 
 

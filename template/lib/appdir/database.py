@@ -6,12 +6,12 @@ import secrets
 import socket
 
 from appdir import users
-from appdir.core import CORE_CONFIG, FRAMEWORK, Stop, first_line, kept, load_config, note, say, would
+from appdir.core import CORE_CONFIG, FRAMEWORK, RESTORE, Stop, first_line, kept, load_config, note, say, would
 
 
 def main(_):
     """Migrate, as a command of its own: an upgrade runs it with the new packages."""
-    users.run_as_owner("log", migrate)
+    users.run_as_owner("log", migrate, False)
 
 
 def alembic_config():
@@ -34,11 +34,25 @@ def revisions(engine):
         with engine.connect() as connection:
             return set(MigrationContext.configure(connection).get_current_heads()), heads
     except sa.exc.SQLAlchemyError as error:
-        raise Stop(f"{engine.url.render_as_string()} does not answer: {first_line(error)}") from error
+        is_damaged = type(error) is sa.exc.DatabaseError  # as SQLite says it of a file that it cannot read
+        problem = f"is damaged; {RESTORE}" if is_damaged else "does not answer"
+        raise Stop(f"{engine.url.render_as_string()} {problem}: {first_line(error)}") from error
 
 
-def migrate():
-    """Create all tables on SQLite, where upstream's migrations cannot run; migrate elsewhere."""
+def change(engine, metadata):
+    """Create the tables that SQLite lacks, where upstream's migrations cannot run: all of them, or none."""
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    with engine.begin() as connection:
+        connection.exec_driver_sql("begin")  # which Python's driver leaves out
+        metadata.create_all(bind=connection)
+        script = ScriptDirectory.from_config(alembic_config())
+        MigrationContext.configure(connection).stamp(script, "heads")
+
+
+def migrate(may_create):
+    """Bring the schema to the newest version; Stop at a database that is gone, unless a new one may be created."""
     import sqlalchemy as sa
     from alembic import command
 
@@ -49,27 +63,39 @@ def migrate():
     if current == heads:
         kept("database", "schema is up to date")
         return
+    if not (current or may_create):
+        text = f"the database {where} is missing or empty; {RESTORE}, or start with ./setup.sh --new-database"
+        raise Stop(text, gone=True)
     would("database", f"bring the schema of {where} up to date")
     say("database", f"bringing the schema of {where} up to date")
     if engine.dialect.name == "sqlite":
         if FRAMEWORK == "rattail":  # as its migrations do, which make the tables of versions whatever the config says
             importlib.import_module("rattail.db.config").configure_versioning(config, force=True)
         sa.orm.configure_mappers()
-        config.get_app().model.Base.metadata.create_all(bind=engine)
-        command.stamp(alembic_config(), "heads")
+        change(engine, config.get_app().model.Base.metadata)
         if current:
             say("database", "new tables created; SQLite cannot change columns, PostgreSQL can")
     else:
-        command.upgrade(alembic_config(), "heads")
+        try:
+            command.upgrade(alembic_config(), "heads")
+        except sa.exc.SQLAlchemyError as error:
+            if engine.dialect.name in ("mysql", "mariadb"):
+                how = "MySQL keeps half of a migration; load the last backup into a new database, with restore.sh"
+                raise Stop(f"{where}: {first_line(error)}; {how}") from error
+            if "permission denied" not in str(error):
+                raise
+            owner = f'alter database "{engine.url.database}" owner to "{engine.url.username}"'
+            how = f"let its user change it: sudo -u postgres psql -c '{owner}'"
+            raise Stop(f"{where}: {first_line(error)}; {how}") from error
     current, heads = revisions(engine)
     if current != heads:
         raise Stop(f"the schema of {where} is at {sorted(current)}, not at {sorted(heads)}, after the migration")
     note(migrated=True)
 
 
-def prepare():
+def prepare(may_create):
     """Bring the schema to the newest version, and return whether it has an administrator."""
-    migrate()
+    migrate(may_create)
     app = load_config().get_app()
     with app.short_session() as session:
         return bool(app.get_auth_handler().get_role_administrator(session).users)

@@ -33,7 +33,12 @@ def keep():
     for folder in (NEW, FAILED):  # of a killed run
         shutil.rmtree(folder, ignore_errors=True)
     NEW.mkdir()
-    done = run("cp", "-a", "--reflink=auto", *(ENV / part for part in PARTS if (ENV / part).exists()), NEW)
+    parts = [ENV / part for part in PARTS if (ENV / part).exists()]
+    size = sum(int(line.split()[0]) for line in run("du", "--summarize", "--bytes", *parts).stdout.splitlines())
+    if shutil.disk_usage(ENV).free < 2 * size:  # the copy, and the new packages beside it
+        NEW.rmdir()
+        raise Stop(f"not enough space in {ENV}: {2 * size / 1e6:.0f} MB are needed; nothing has changed")
+    done = run("cp", "-a", "--reflink=auto", *parts, NEW)
     if done.returncode:
         shutil.rmtree(NEW)
         raise Stop(f"the packages cannot be copied: {done.stderr.strip().splitlines()[-1]}; nothing has changed")

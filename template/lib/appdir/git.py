@@ -70,6 +70,16 @@ def is_tracked():
     return attempt("cat-file", "-e", "HEAD:./.copier-answers.yml").returncode == 0
 
 
+def database_key():
+    """Return the key of git's config that tells whether this app dir has had a database; Stop outside a repository."""
+    return f"appdir.{prefix()}.database"
+
+
+def had_database():
+    """Return whether setup.sh has seen the database of this app dir: a new one would hide that it is lost."""
+    return attempt("rev-parse", "--git-dir").returncode == 0 and attempt("config", database_key()).returncode == 0
+
+
 def settle_identity():
     """Give the repository a name and address for commits, where git knows none: else nobody could commit by hand."""
     for key, value in IDENTITY.items():

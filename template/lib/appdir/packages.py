@@ -6,14 +6,18 @@ Looking runs no pip: it reads the metadata of what is installed, as pip itself w
 import importlib
 import json
 import re
+import shutil
 import sys
 from importlib import metadata
+from pathlib import Path
 from urllib.parse import unquote
 
 from appdir import core
-from appdir.core import APPDIR, ENV, PYTHON, Stop, kept, report, run, say, would
+from appdir.core import APPDIR, ENV, PYTHON, Stop, kept, run, say, would
 
 FILES = ("requirements.txt", "local-requirements.txt")  # the template's, and yours
+# settings of pip with which uv installs the same
+HARMLESS = {"cache-dir", "config-file", "disable-pip-version-check", "no-input", "root-user-action", "timeout"}
 PIP = [PYTHON, "-m", "pip", "--disable-pip-version-check"]
 
 
@@ -29,13 +33,18 @@ def as_options(files):
     return [part for file in files for part in ("-r", str(file))]
 
 
+def is_checkout(line):
+    """Return whether a requirement is a checkout in src/, to which pip goes back even if it only looks."""
+    return re.match(r"(-e|--editable)[\s=]*[a-z]+\+", line)
+
+
 def lines_of(file):
-    """Yield each requirement of a file, and of those that it includes."""
+    """Yield each requirement and option of a file, and of those that it includes."""
     for line in file.read_text().replace("\\\n", " ").splitlines():
         line = re.sub(r"(^|\s)#.*", "", line).strip()
         if match := re.match(r"(?:-r|--requirement)[\s=]*(\S+)", line):
             yield from lines_of(file.parent / match[1])
-        elif line and (not line.startswith("-") or re.match(r"-e|--editable", line)):
+        elif line:
             yield re.sub(r"\s--(hash|config-settings|global-option)\S.*", "", line)
 
 
@@ -60,7 +69,7 @@ def missing(files):
     except ImportError:
         return ["pip"]
     seen, found = set(), []
-    todo = [(line, "") for file in files for line in lines_of(file)]
+    todo = [(line, "") for file in files for line in lines_of(file) if not re.match(r"-(?!e|-editable)", line)]
     while todo:
         line, extra = todo.pop()
         try:
@@ -90,6 +99,33 @@ def pip(*args, **options):
     return done
 
 
+def installers(*args, files):
+    """Return the commands that install what files of requirements name, the fastest first.
+
+    uv comes before pip where pip has no settings that only pip knows, and no checkout, which uv keeps elsewhere.
+    """
+    args = ["install", *args, *as_options(files)]
+    command = shutil.which("uv", path=f"{ENV}/bin") or shutil.which("uv")
+    if not command or any(is_checkout(line) for file in files for line in lines_of(file)):
+        return [[*PIP, *args]]
+    settings = {line.partition("=")[0].rpartition(".")[2] for line in pip("config", "list").stdout.splitlines()}
+    where = ["--python", PYTHON, "--link-mode=copy", "--compile-bytecode"]
+    return [[command, "pip", *args, *where]] * (settings <= HARMLESS) + [[*PIP, *args]]
+
+
+def install(*args, files, **options):
+    """Install what files of requirements name; return the process of the installer that did it, or of pip.
+
+    `options` are those of run() for pip, which has the last word.
+    """
+    for command in (commands := installers("--quiet", *args, files=files)):
+        done = run(*command, umask=0o022, **options if command is commands[-1] else {})
+        if done.returncode == 0:
+            break
+    importlib.invalidate_caches()
+    return done
+
+
 def install_missing(files=None):
     """Install what is missing, with everything that it needs."""
     files = files or requirement_files()
@@ -100,21 +136,31 @@ def install_missing(files=None):
     if pip("--version").returncode and run(PYTHON, "-m", "ensurepip", "--upgrade").returncode:
         raise Stop(f"this env has no pip; install it with: uv pip install --python {PYTHON} pip")
     say("packages", "installing, which takes a minute or two")
-    quiet = [] if sys.stdout.isatty() and not (report.quiet or report.json) else ["--quiet"]
-    if pip("install", *quiet, *as_options(files), capture_output=False, stdout=sys.stderr).returncode:
+    if install(files=files, capture_output=False, stdout=sys.stderr).returncode:
         raise Stop("pip could not install everything, see above; fix that and run this again")
     if lacking := missing(files):
         raise Stop(f"pip reported success, but this is missing: {', '.join(lacking)}")
 
 
-def main(_):
-    """Install what is missing, as a command of its own: an adoption does so before anything comes in."""
-    install_missing()
+def main(options):
+    """Install what is missing, as an adoption does; or what a file holds, as a restore does, and nothing else."""
+    if not options.path:
+        install_missing()
+    elif install("--no-deps", files=[Path(options.path)], capture_output=False, stdout=sys.stderr).returncode:
+        raise Stop("pip could not install the packages, see above; fix that and run this again")
+
+
+def require_index():
+    """Stop unless a package index answers: else the newest version is the one that is installed."""
+    names = (re.match(r"[A-Za-z0-9._-]+", line) for file in requirement_files() for line in lines_of(file))
+    name = next((found[0] for found in names if found and not found[0].startswith("-")), "pip")
+    if pip("index", "versions", "--retries=1", name).returncode:
+        raise Stop(f"no package index answers with {name}; nothing has changed: try again when the network is back")
 
 
 def freeze():
-    """Return the list of installed packages, as `pip freeze --all` prints it."""
-    done = pip("freeze", "--all")
+    """Return the list of packages that are installed in the env itself, as `pip freeze --all` prints it."""
+    done = pip("freeze", "--all", "--local")
     if done.returncode:
         raise Stop(f"pip cannot list the packages of {ENV}: {done.stderr.strip()[-300:]}")
     return done.stdout
@@ -124,7 +170,7 @@ def go_back_to(frozen, work):
     """Install the packages of a list that freeze() made, and remove what it does not name."""
     (work / "packages.txt").write_text(frozen)
     wanted, now = ({re.split(r"==| @ ", line)[0].lower() for line in text.splitlines()} for text in (frozen, freeze()))
-    done = pip("install", "--quiet", "--no-deps", "-r", work / "packages.txt")
+    done = install("--no-deps", files=[work / "packages.txt"])
     if done.returncode:
         raise Stop(f"pip could not install the packages of before: {done.stderr.strip().splitlines()[-1]}")
     if extra := sorted(name for name in now - wanted if not name.startswith("-e")):

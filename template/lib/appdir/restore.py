@@ -120,8 +120,7 @@ def make_env(env, work):
             raise Stop("python3 cannot create the env, see above; fix that and run this again")
         say("packages", f"installing {len(wanted)} at the versions recorded, which takes a minute or two")
         (work / "requirements.txt").write_text("\n".join(wanted))
-        if pip(env, "install", "--no-deps", "-r", work / "requirements.txt"):
-            raise Stop("pip could not install the packages, see above; fix that and run this again")
+        command(env, "packages", work / "requirements.txt")
         (work / "env").touch()
     for name, line in local.items():
         options = line.split(" ", 1) if line.startswith("-e ") else [line]

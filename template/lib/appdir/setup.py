@@ -8,7 +8,7 @@ import sys
 
 from appdir import assets, database, git, packages, permissions, rendering, secretsconf, users
 from appdir.answers import BACKUPS, OFFLINE_ASSETS, SERVICE_USER, SERVICES, URL
-from appdir.core import APPDIR, ENV, Stop, kept, report, say, would, write
+from appdir.core import APPDIR, ENV, RESTORE, Stop, kept, report, say, would, write
 
 RESTIC_ENV = APPDIR / "restic.env"
 HEADER = """\
@@ -29,13 +29,17 @@ def main(options):
         permissions.check()
         kept("permissions", "all correct")
         return
+    check_socket()
+    may_create = options.new_database or not users.run_as_owner(".", git.had_database)
+    if not (may_create or secretsconf.SECRETS.exists()):
+        raise Stop(f"secrets.conf is missing; {RESTORE}, or start with ./setup.sh --new-database")
     permissions.main()
     packages.install_missing()
     secretsconf.complete(options.ask_database)
     if OFFLINE_ASSETS:
         users.run_as_owner("data", assets.complete)
     if not options.keep_database:
-        create_admin(has_admin=users.run_as_owner("log", database.prepare))
+        create_admin(has_admin=users.run_as_owner("log", database.prepare, may_create))
     if BACKUPS:
         create_restic_password()
     if users.run_as_owner(".", git.is_tracked):  # git refuses to look for root
@@ -45,10 +49,17 @@ def main(options):
         users.run_as_owner(".", commit)
         say("git", "config and scripts committed; secrets, data and logs are left out")
     if not report.preview:
-        users.run_as_owner(".", keep_rendering)
+        users.run_as_owner(".", remember)
     if not (report.quiet or report.preview or report.json):
         user = f"sudo -u {SERVICE_USER} " if SERVICE_USER and SERVICES == "supervisor" else ""
         print(f"\nReady. Start the app with:\n\n    {user}{START[SERVICES]}" + f"\n\nThen open {URL}" * bool(URL))
+
+
+def check_socket():
+    """Stop if the path is too long for supervisor's socket, with which its servers would never start."""
+    path = APPDIR / "log/supervisor.sock.1234567"  # as supervisor names it at first
+    if SERVICES == "supervisor" and len(os.fsencode(path)) > 107:  # sun_path in unix(7)
+        raise Stop(f"the path {ENV} is too long for supervisor's socket; move the env to a shorter one")
 
 
 def create_admin(has_admin):
@@ -92,8 +103,9 @@ def commit():
         raise Stop("git did not commit .copier-answers.yml; see: git status --ignored")
 
 
-def keep_rendering():
-    """Keep what the template rendered here, without any edit, while it can be rendered: updates begin from it."""
+def remember():
+    """Keep what only now is known: that there is a database, and what the template rendered, where updates begin."""
+    git.git("config", git.database_key(), "yes")
     if git.attempt("rev-parse", "--verify", "--quiet", rendering.ref_name()).returncode:
         try:
             rendering.keep(rendering.base(git.tree_of("HEAD")))

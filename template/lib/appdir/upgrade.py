@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import time
 
 from appdir import env, packages
@@ -34,6 +35,9 @@ def main(options):
 
     for sort in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(sort, interrupted)
+    if (found := env.result("database", "--preview")).get("gone"):
+        raise Stop(found["message"])
+    packages.require_index()
     run = RUNS / run_as_owner("data", new_run)
     before, output = packages.freeze(), []
     keep_record(run, "requirements-before.txt", before)
@@ -77,20 +81,22 @@ def upgrade(output, verbose):
         if verbose:
             print(text, end="", flush=True)
 
-    command = [*packages.PIP, "install", "--upgrade-strategy", "eager", "--upgrade"]
-    command += packages.as_options(packages.requirement_files())
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
     pipes["close_fds"] = False  # as long as one of them lives, our lock holds
-    # whoever runs the servers must be able to read the packages, whatever the umask
-    child = subprocess.Popen(list(map(str, command)), cwd=APPDIR, umask=0o022, **pipes)
-    for line in child.stdout:
-        show(line)
-    if child.wait():
+    eager = os.environ | {"PIP_UPGRADE_STRATEGY": "eager"}  # as uv always is
+    for command in packages.installers("--upgrade", files=packages.requirement_files()):
+        # whoever runs the servers must be able to read the packages, whatever the umask
+        child = subprocess.Popen(list(map(str, command)), cwd=APPDIR, env=eager, umask=0o022, **pipes)
+        for line in child.stdout:
+            show(line)
+        if child.wait() == 0:
+            break
+    else:
         raise Stop("pip could not upgrade the packages")
     found = {}
     steps = {
-        "database": "the database could not be upgraded",
         "check-app": "the app cannot start with the new packages",
+        "database": "the database could not be upgraded",
     }
     for step, problem in steps.items():
         found |= env.result(step)
@@ -102,9 +108,13 @@ def upgrade(output, verbose):
 
 
 def preview():
-    """Show what pip would install."""
-    options = ["--quiet", "--dry-run", "--upgrade", "--upgrade-strategy", "eager", "--report", "-"]
-    done = packages.pip("install", *options, *packages.as_options(packages.requirement_files()))
+    """Show what pip would install, but for checkouts, which pip would change even so."""
+    lines = [line for file in packages.requirement_files() for line in packages.lines_of(file)]
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write("\n".join(line for line in lines if not packages.is_checkout(line)))
+        file.flush()
+        options = ["--quiet", "--dry-run", "--upgrade", "--upgrade-strategy", "eager", "--report", "-"]
+        done = packages.pip("install", *options, "-r", file.name)
     if done.returncode:
         raise Stop(f"pip: {done.stderr.strip().splitlines()[-1]}")
     found = [one["metadata"] for one in json.loads(done.stdout)["install"]]
