@@ -1,7 +1,9 @@
 """Sessions of nox, the only entry point for people and CI: `nox` runs all tests, `nox -s demo` shows the app."""
 
 import atexit
+import functools
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -42,32 +44,32 @@ def lint_all(session):
     session.run("ruff", "format", "--check", ".")
 
 
-def in_memory():
-    """Return an option for pytest to keep its files in memory, which is faster by a third, if there is room."""
-    memory, needed = Path("/dev/shm"), 12e9  # a full run has up to 8 GB there
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if not memory.is_dir() or min(free, shutil.disk_usage(memory).free) < needed:
-        return []
-    if os.statvfs(memory).f_flag & os.ST_NOEXEC:
-        return []
-    folder = tempfile.mkdtemp(prefix="nox-", dir=memory)
+@functools.cache
+def temporary():
+    """Return an option that gives pytest a folder with a short name: in memory, if that has room, which is faster."""
+    memory, needed = Path("/dev/shm"), 12e9  # a full run has 4 GB there, beside what its processes need
+    fits = False
+    if memory.is_dir() and not os.statvfs(memory).f_flag & os.ST_NOEXEC:
+        available = re.search(r"MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text())
+        fits = min(int(available[1]) * 1024, shutil.disk_usage(memory).free) > needed
+    folder = tempfile.mkdtemp(prefix="t", dir=memory if fits else None)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.chmod(folder, 0o1777)  # some tests run as other users
-    os.environ["TMPDIR"] = folder
-    return [f"--basetemp={folder}/pytest"]
+    os.environ["TMPDIR"] = tempfile.tempdir = folder
+    return f"--basetemp={folder}/p"
 
 
 def run_tests(session, *folders):
     """Run the tests of some folders of tests/, or those that the arguments name; list the slowest at the end."""
     if session.posargs:
-        session.run("pytest", *in_memory(), *session.posargs)
+        session.run("pytest", temporary(), *session.posargs)
         return
     # one worker more than processors, as tests with servers wait; tests that share an app stay on one worker
     options = ["--numprocesses=3", "--dist=loadgroup", "--no-loadscope-reorder", "--durations=20"]
     if "real" in folders:
         get_pythons(session)
         options.append("--proofs")
-    session.run("pytest", *in_memory(), *options, *(f"tests/{name}" for name in folders))
+    session.run("pytest", temporary(), *options, *(f"tests/{name}" for name in folders))
 
 
 def get_pythons(session):
