@@ -181,22 +181,38 @@ def type_answers(command, folder, *answers, **environment):
 
 
 @pytest.mark.xdist_group("tailbone-postgresql-3.11")
-def test_rattail_into_another_database(app_of, postgresql, tmp_path):
-    """A database that holds tables is refused, and stays as it is; one that is empty takes all."""
+def test_rattail_into_another_database(app_of, postgresql, tmp_path, says):
+    """A database that holds tables is refused, and stays as it is; one that is empty takes all.
+
+    Of two extensions, the role there may create one itself, and is told how to get the other.
+    """
     app = app_of("tailbone", "postgresql")
+    own = re.search(r"default.url = .*/(\S+)", (app.dir / "secrets.conf").read_text())[1]
+    postgresql.run_sql("create extension hstore", "create extension dblink", database=own)
     written = back_up(app)
     before, kept = modes(app), variables(app)
     shutil.rmtree(app.env)
     refused = run(["sh", "-euc", commands(app)], tmp_path, check=False, **kept)
     assert refused.returncode == 1
-    assert "holds tables, and nothing is ever overwritten" in refused.stdout
+    line = says("the database holds tables: `restore.sh`", app, refused.stdout)
+    assert "holds tables, and nothing is ever overwritten" in line
     assert "p@ss" not in refused.stdout
     assert "p%40ss" not in refused.stdout
     assert written <= records(app)
-    url = postgresql("elsewhere")
+    url = postgresql("elsewhere").replace("//poser:", "//clerk:")
+    login = url.split(":")[2].rpartition("@")[0]
+    quoted = login.replace("'", "''")
+    postgresql.run_sql(f"create role clerk login password '{quoted}'", "alter database elsewhere owner to clerk")
     password = re.search("RESTIC_PASSWORD=(.*)", (app.dir / "restic.env").read_text())[1]
-    with watching(password, url.split(":")[2].rpartition("@")[0], "p%40ss") as seen:
-        run(["sh", "-euc", commands(app)], tmp_path, DATABASE_URL=url, **kept)
+    with watching(password, login, "p%40ss") as seen:
+        stopped = run(["sh", "-euc", commands(app)], tmp_path, check=False, DATABASE_URL=url, **kept)
+        assert stopped.returncode == 1
+        said = (
+            r"the extension dblink is missing: .*; run sudo -u postgres psql -c '(.*)' elsewhere and then this again\n$"
+        )
+        says("an extension of PostgreSQL is missing, and its role may not create it: `restore.sh`", app, stopped.stdout)
+        postgresql.run_sql(re.search(said, stopped.stdout)[1], database="elsewhere")
+        run(["sh", "-euc", commands(app)], tmp_path, **kept)
     assert [line for line in seen if b"pg_restore" in line]
     assert "/elsewhere\n" in (app.dir / "secrets.conf").read_text()
     assert modes(app).pop("secrets.conf")[0] == before["secrets.conf"][0]
@@ -215,6 +231,23 @@ def test_wutta_on_sqlite_with_a_service_user(render):
         destroy(app)
         run(["sh", "-euc", commands(app)], folder, **kept, PATH=os.defpath)
         is_back(app, before, written)
+
+
+def test_database_that_only_the_service_user_may_enter(render, postgresql):
+    """PostgreSQL without passwords, where each user is the role of that name: root is none."""
+    with open_folder() as folder:
+        app = make_app(render, folder / "poser", PYTHON, **KINDS["wuttaweb"], service_user=SERVICE_USER, luigi=False)
+        postgresql.run_sql(f'create role "{SERVICE_USER}" login', f'create database peer owner "{SERVICE_USER}"')
+        app.setup(DATABASE_URL=postgresql.by_peer("peer"))
+        app.run("./backup.sh", "--init", "--quiet")
+        wheels.keep(app)
+        before, kept = modes(app), variables(app)
+        shutil.rmtree(app.env)
+        postgresql.run_sql("drop database peer", f'create database peer owner "{SERVICE_USER}"')
+        run(["sh", "-euc", commands(app)], folder, **kept, PATH=os.defpath)
+        assert modes(app) == before
+        app.run("./upgrade.sh", "--preview", **wheels.settings())
+        assert app.checks()["database"][0] == "ok"
 
 
 @pytest.fixture(scope="module")

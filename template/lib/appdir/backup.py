@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from appdir import database, packages, repository
+from appdir import database, packages, rehearsal, repository
 from appdir.answers import APP_NAME
 from appdir.core import APPDIR, RESTORE, Stop, first_line, kept, load_config, lock, note, reason, report, stop_of, write
 from appdir.dumps import backend, tool
@@ -32,7 +32,10 @@ NOW = datetime.datetime.now(datetime.UTC)
 
 
 def main(options):
-    """Take a backup, and leave its result in log/last-backup."""
+    """Take a backup, and leave its result in log/last-backup; or rehearse a restore."""
+    if options.rehearse:
+        rehearsal.main()
+        return
     last, now = APPDIR / "log/last-backup", f"{NOW:%Y-%m-%dT%H:%M:%S+00:00}"
     lock()
     try:

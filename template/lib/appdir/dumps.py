@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from appdir.core import APPDIR, Stop, first_line, load_config, reason, report, say, write
 from appdir.secretsconf import SECRETS, database_url
+from appdir.users import as_service_user, run_as_owner, service_user
 
 CLEAN = ["--clean", "--if-exists", "--single-transaction", "--exit-on-error", "--no-owner", "--no-acl"]
 MYSQL = ["--single-transaction", "--quick", "--hex-blob", "--routines", "--events", "--no-tablespaces"]
@@ -60,6 +61,8 @@ def tool(url, action):
     quoted = {key: str(value).replace("\\", "\\\\").replace('"', '\\"') for key, value in values.items() if value}
     handle = os.memfd_create("options", 0)  # a file in memory; 0: the tool inherits it
     os.fchmod(handle, 0o600)  # one that others may write is ignored
+    if as_service_user():
+        os.fchown(handle, service_user().pw_uid, -1)
     os.write(handle, "\n".join(["[client]", *(f'{key}="{value}"' for key, value in quoted.items()), ""]).encode())
     return [name, f"--defaults-extra-file=/dev/fd/{handle}", *options, url.database], os.environ.copy()
 
@@ -70,8 +73,8 @@ def main(options):
     plan = Path(options.path)
     _, dump, token = json.loads(plan.read_text())
     other = options.ask_database or "DATABASE_URL" in os.environ
-    engine = load_config().appdb_engine
-    kind = backend(engine.url)
+    url = app_url()
+    kind = backend(url)
     if kind == "sqlite":
         if other:
             raise Stop("the backup has a SQLite database, restored with the app dir; give no URL of another")
@@ -79,22 +82,33 @@ def main(options):
     if not dump:
         raise Stop(f"the backup has no dump; remove {APPDIR.parent} and try an older one, see: restic snapshots")
     if other:
-        url = database_url(options.ask_database)
-        if backend(sa.engine.make_url(url.replace("%%", "%"))) != kind:
+        new = database_url(options.ask_database)
+        if backend(sa.engine.make_url(new.replace("%%", "%"))) != kind:
             raise Stop(f"the backup is of a {kind} database, and cannot be loaded into another kind")
         text = SECRETS.read_text()
         old = re.search(r"^default\.url = (.*)$", text, re.MULTILINE)[1]
-        write(SECRETS, text.replace(f" = {old}\n", f" = {url}\n").encode(), SECRETS.stat().st_mode & 0o777)
-        engine = load_config().appdb_engine
-    mark(engine, token)
-    say("database", f"loading it into {engine.url.render_as_string()}")
-    load(engine.url, dump)
+        write(SECRETS, text.replace(f" = {old}\n", f" = {new}\n").encode(), SECRETS.stat().st_mode & 0o777)
+        url = app_url()
+    run_as_owner("log", mark, token)
+    say("database", f"loading it into {url.render_as_string()}")
+    load(url, dump)
     (plan.parent / "database").touch()
-    MARK.drop(engine)
+    run_as_owner("log", unmark)
 
 
-def mark(engine, token):
+def app_url():
+    """Return the URL (of SQLAlchemy) of the app's database, as the user that runs the servers reads it."""
+
+    def fields():
+        url = load_config().appdb_engine.url
+        return url._asdict() | {"query": dict(url.query)}
+
+    return sa.engine.URL.create(**run_as_owner("log", fields))
+
+
+def mark(token):
     """Mark an empty database as that of this restore; refuse one that holds anything else."""
+    engine = load_config().appdb_engine
     where = engine.url.render_as_string()
     try:
         with engine.begin() as connection:
@@ -112,14 +126,53 @@ def mark(engine, token):
         raise Stop(f"{where} does not answer: {why}; create it, or name another, see --help") from error
 
 
+def unmark():
+    """Remove the mark: the database is complete."""
+    MARK.drop(load_config().appdb_engine)
+
+
 def load(url, dump):
-    """Pipe the dump out of the repository into the database."""
+    """Pipe the dump out of the repository into the database, as the user that runs the servers."""
     command, environment = tool(url, "load")
+    with tempfile.NamedTemporaryFile("w") as contents:
+        if backend(url) == "postgresql":
+            lines = pipe(dump, [command[0], "--list"], environment).splitlines()
+            extensions = [match[1] for line in lines if (match := re.search(r" EXTENSION - (\S+) $", line))]
+            run_as_owner("log", create_extensions, [name for name in extensions if name != "plpgsql"])
+            contents.write("\n".join(line for line in lines if " EXTENSION " not in line))
+            contents.flush()
+            os.chmod(contents.name, 0o644)  # names of tables, for another user to read
+            command.append(f"--use-list={contents.name}")
+        pipe(dump, command, environment)
+
+
+def create_extensions(names):
+    """Create the extensions of a PostgreSQL database that are missing, before what needs them is loaded."""
+    engine = load_config().appdb_engine
+    for name in names:
+        create = f'create extension if not exists "{name}"'
+        try:
+            with engine.begin() as connection:
+                connection.exec_driver_sql(create)
+        except sa.exc.SQLAlchemyError as error:
+            how = f"sudo -u postgres psql -c '{create}' {engine.url.database}"
+            raise Stop(f"the extension {name} is missing: {first_line(error)}; run {how} and then this again") from None
+
+
+def pipe(dump, command, environment):
+    """Pipe the dump into a command, and return what that prints."""
+    options = as_service_user()
+    if "env" in options:
+        options["env"] |= {name: value for name, value in environment.items() if name == "PGPASSWORD"}
     with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as errors:
         fetch = subprocess.Popen(["restic", "dump", dump, "/database.dump"], stdout=subprocess.PIPE, stderr=errors)
-        done = subprocess.run(command, stdin=fetch.stdout, env=environment, stdout=said, stderr=said, close_fds=False)
+        pipes = {"stdin": fetch.stdout, "stdout": said, "stderr": subprocess.STDOUT, "close_fds": False}
+        done = subprocess.run(command, **pipes, **{"env": environment} | options)
         fetch.stdout.close()
         for code, name, file in ((done.returncode, command[0], said), (fetch.wait(), "restic dump", errors)):
             file.seek(0)
-            if code:
+            # a listing ends before the dump does, which restic notices
+            if code and not (file is errors and "--list" in command):
                 raise Stop(f"{name}: {reason(file.read())}; fix that and run this again")
+        said.seek(0)
+        return said.read()

@@ -152,10 +152,10 @@ def main(options):
 
 def require_index():
     """Stop unless a package index answers: else the newest version is the one that is installed."""
-    names = (re.match(r"[A-Za-z0-9._-]+", line) for file in requirement_files() for line in lines_of(file))
-    name = next((found[0] for found in names if found and not found[0].startswith("-")), "pip")
-    if pip("index", "versions", "--retries=1", name).returncode:
-        raise Stop(f"no package index answers with {name}; nothing has changed: try again when the network is back")
+    found = (re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line) for file in requirement_files() for line in lines_of(file))
+    names = [match[0] for match in found if match] or ["pip"]
+    if all(pip("index", "versions", "--retries=1", name).returncode for name in names):
+        raise Stop(f"no package index answers with {names[0]}; nothing has changed: try again when the network is back")
 
 
 def freeze():

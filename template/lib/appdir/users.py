@@ -49,6 +49,16 @@ def become_owner(folder):
         raise Stop(f"{owner.pw_name} cannot run {sys.executable}; make the env with a Python that all may run")
 
 
+def as_service_user():
+    """Return options with which root runs a process as the user that runs the servers, and without our secrets."""
+    owner = service_user()
+    if os.geteuid() != 0 or owner.pw_uid == 0:
+        return {}
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("RESTIC_", "AWS_"))}
+    groups = os.getgrouplist(owner.pw_name, owner.pw_gid)
+    return {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": groups, "env": clean | {"HOME": owner.pw_dir}}
+
+
 def run_as_owner(folder, function, *args):
     """Return what a function returns, run as the user that owns a folder of the app dir.
 
