@@ -3,6 +3,7 @@
 import email
 import email.policy
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -62,27 +63,33 @@ def postgresql(tmp_path_factory):
             as_owner = ["runuser", "-u", "postgres", "--"]
             for path in (folder, folder / "password"):
                 shutil.chown(path, "postgres", "postgres")
+            folder.chmod(0o711)  # to its socket, where each user is the role of that name
         initdb = [
             POSTGRES[-1] / "initdb",
             "--pgdata",
             folder / "data",
             "--username",
             "poser",
-            "--auth",
-            "scram-sha-256",
+            "--auth-host=scram-sha-256",
+            "--auth-local=peer",
         ]
         options = ["--encoding", "UTF8", "--locale", "C", "--pwfile", folder / "password"]
         subprocess.run([*as_owner, *initdb, *options], check=True, capture_output=True, cwd="/")
         server = [POSTGRES[-1] / "postgres", "-D", folder / "data", "-k", folder, "-p", port]
         options = ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
 
+        def run_sql(*commands, database="postgres"):
+            psql = ["psql", "-h", "127.0.0.1", "-p", str(port), "-U", "poser", "-d", database]
+            options = [part for command in commands for part in ("-c", command)]
+            environment = os.environ | {"PGPASSWORD": password}
+            subprocess.run([*psql, *options], check=True, capture_output=True, env=environment)
+
         def make_database(name):
-            psql = ["psql", "-h", "127.0.0.1", "-p", str(port), "-U", "poser", "-d", "postgres"]
-            subprocess.run(
-                [*psql, "-c", f'create database "{name}"'],
-                check=True, capture_output=True, env=os.environ | {"PGPASSWORD": password},
-            )  # fmt: skip
+            run_sql(f'create database "{name}"')
             return f"postgresql://poser:{password}@127.0.0.1:{port}/{name}"
+
+        make_database.run_sql = run_sql  # as its administrator
+        make_database.by_peer = lambda name: f"postgresql:///{name}?host={folder}&port={port}"
 
         with running(
             [*as_owner, *server, *options],
@@ -116,6 +123,21 @@ def app_of(render, tmp_path_factory, request):
         return made[key]
 
     return app_of
+
+
+@pytest.fixture
+def says(record_property):
+    """A function says(what, app, output): keeps for docs/failures.md what was broken and the last line that was said,
+    and returns that line.
+    """
+
+    def says(what, app, output):
+        line = output.strip().splitlines()[-1]
+        shown = line.replace(str(app.env), "/srv/envs/poser").replace(str(app.env.resolve()), "/srv/envs/poser")
+        record_property("said", [what, re.sub(r"(?<=127\.0\.0\.1:)\d+", "5432", shown)])
+        return line
+
+    return says
 
 
 class Mailbox:

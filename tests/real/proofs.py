@@ -3,7 +3,7 @@
 A test with the mark `proves(folder, ...)` fails unless each of these folders changes while it runs, in the app that
 is its fixture `app`, or the one named by `of`.
 After a run of all tests with --proofs, each folder to which the README of the app dir says that something
-writes must have a proof, and docs/folders.md must tell of them all.
+writes must have a proof, and docs/folders.md must tell of them all; and docs/failures.md of what `says` has kept.
 """
 
 import os
@@ -66,7 +66,7 @@ class Proofs:
 
     def __init__(self, config):
         self.checks = config.getoption("--proofs") and not hasattr(config, "workerinput")
-        self.proofs = []
+        self.proofs, self.said = [], []
         self.written = {}  # the folders to which something writes, by framework
         self.skipped = set()
         self.problems = []
@@ -79,6 +79,8 @@ class Proofs:
             for name, value in report.user_properties:
                 if name == "proof":
                     self.proofs.append(value)
+                elif name == "said":
+                    self.said.append(tuple(value))
                 elif name == "written":
                     self.written |= value
 
@@ -110,11 +112,18 @@ class Proofs:
                     yield f"{framework}: no test has proved {name}"
 
     def out_of_date(self):
-        """Return what is wrong with docs/folders.md, in one line; or write it, with UPDATE_DOCS=1."""
-        try:
-            generated("folders.md", "folders", table(self.proofs))
-        except AssertionError as error:
-            yield str(error).splitlines()[0]
+        """Return what is wrong with the pages made from tests, in a line each; or write them, with UPDATE_DOCS=1."""
+        for name, text in {"folders": table(self.proofs), "failures": lines_said(self.said)}.items():
+            try:
+                generated(f"{name}.md", name, text)
+            except AssertionError as error:
+                yield str(error).splitlines()[0]
+
+
+def lines_said(said):
+    """Return the table of docs/failures.md: what was broken, and the line that a script said."""
+    rows = [f"| {what} | `{line.replace('|', chr(92) + '|')}` |" for what, line in sorted(set(said))]
+    return "\n".join(["| broken on purpose | what was said |", "| --- | --- |", *rows])
 
 
 def table(proofs):

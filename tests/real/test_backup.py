@@ -11,6 +11,7 @@ import socket
 import sqlite3
 import stat
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from real.apps import KINDS, interrupt, make_app, until
 from real.backups import repository, restic, run_of, snapshots, variables, watching
 from real.clock import DAY, ahead
 from real.conftest import POSTGRES
-from support import require
+from support import files, require
 
 
 @pytest.fixture(scope="module")
@@ -190,11 +191,10 @@ def test_setup_keeps_the_password_and_what_is_written_beside_it(backed_up):
     env.write_text(text)
 
 
-def test_wrong_password(backed_up, tmp_path):
+def test_wrong_password(backed_up, tmp_path, says):
     (tmp_path / "password").write_text("wrong")
-    assert refused(backed_up, RESTIC_PASSWORD_FILE=str(tmp_path / "password")).endswith(
-        "wrong password or no key found"
-    )
+    line = refused(backed_up, RESTIC_PASSWORD_FILE=str(tmp_path / "password"))
+    assert says("the password is wrong: `backup.sh`", backed_up, line).endswith("wrong password or no key found")
     last = (backed_up.dir / "log/last-backup").read_text()
     assert re.fullmatch(r"\S+ FAILED: restic unlock: wrong password or no key found\n", last)
 
@@ -238,13 +238,14 @@ def overwrite(path):
     ],
     ids=["damaged", "empty", "missing"],
 )
-def test_broken_database_is_not_backed_up(backed_up, breaks, reason):
+def test_broken_database_is_not_backed_up(backed_up, breaks, reason, request, says):
     """Else each backup of it would let a good one expire."""
     database = backed_up.dir / "data/poser.sqlite"
     kept = database.read_bytes()
     breaks(database)
     try:
-        assert reason in refused(backed_up)
+        state = request.node.callspec.id
+        assert reason in says(f"the SQLite file is {state}: `backup.sh`", backed_up, refused(backed_up))
         assert "FAILED" in (backed_up.dir / "log/last-backup").read_text()
         assert backed_up.checks()["backup"][0] == "FAILED"
         assert database.exists() is (breaks is not Path.unlink)
@@ -410,6 +411,47 @@ def stays(times):
         last = {one.strftime(period): one for one in times}
         keep |= set(list(last.values())[-number:])
     return keep
+
+
+def test_rehearsal(on_postgresql, postgresql):
+    """A real restore, of which nothing is left but what it says."""
+    app, before = on_postgresql, files(on_postgresql.dir)
+    own = re.search(r"default.url = .*/(\S+)", (app.dir / "secrets.conf").read_text())[1]
+    values = "gen_random_uuid(), '2026-01-31 12:34', uuid, 'the newest', false, 'PENDING'"
+    columns = "uuid, created, created_by_uuid, description, executing, status"
+    postgresql.run_sql(f'insert into upgrade ({columns}) select {values} from "user"', database=own)
+    app.run("./backup.sh", "--quiet")
+    temporary = set(os.listdir(tempfile.gettempdir()))
+    said = app.run("./backup.sh", "--rehearse").stdout.splitlines()[-1]
+    today = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}"
+    assert re.fullmatch(
+        rf"rehearsal   the backup of {today}T\d\d:\d\d works: the login page answers, "
+        r"the newest record is of 2026-01-31 12:34; it took \d+\.\d minutes",
+        said,
+    ), said
+    changed = {name for name, found in files(app.dir).items() if found != before.get(name)}
+    assert {name.partition("/")[0] for name in changed} <= {"log", "data"}
+    assert set(os.listdir(tempfile.gettempdir())) == temporary
+    postgresql.run_sql("select 1", database=own)
+    with pytest.raises(subprocess.CalledProcessError):
+        postgresql.run_sql("select 1", database=f"{own}_rehearsal")
+
+
+def test_rehearsal_of_an_app_that_cannot_start(backed_up, says):
+    """As it has come into the backup, though all else of it is sound."""
+    config = backed_up.dir / "web.conf"
+    kept = config.read_text()
+    config.write_text(kept.replace("pyramid.includes = ", "pyramid.includes = no_such_module "))
+    backed_up.run("./backup.sh", "--quiet")
+    config.write_text(kept)
+    done = backed_up.run("./backup.sh", "--rehearse", "--quiet", check=False)
+    assert done.returncode == 1
+    assert done.stdout.startswith("backup.sh: the backup is restored, but the app does not start: ")
+    assert "no_such_module" in says(
+        "the app of the backup cannot start: `backup.sh --rehearse`", backed_up, done.stdout
+    )
+    assert done.stdout.count("\n") == 1
+    backed_up.run("./backup.sh", "--quiet")
 
 
 def test_old_backups_are_forgotten(on_postgresql):

@@ -107,14 +107,14 @@ def test_goes_on_after_an_interrupted_step(fresh, module, step):
     assert git("status", "--porcelain", cwd=fresh.dir) == ""
 
 
-def test_machine_that_does_not_find_its_own_name(render, tmp_path):
+def test_machine_that_does_not_find_its_own_name(render, tmp_path, says):
     """On which Rattail can change nothing."""
     require(os.getuid() == 0, "root, to give a process another host name", "sudo")
     app = make_app(render, tmp_path / "poser", **KINDS["tailbone"])
     nameless = ["unshare", "--uts", "sh", "-c", "hostname no-such-name && ./setup.sh --quiet"]
     done = app.run(*nameless, check=False)
     assert done.returncode == 1
-    assert done.stdout.splitlines()[-1] == (
+    assert says("the machine does not find its own name: `setup.sh`, Rattail", app, done.stdout) == (
         "setup.sh: this machine does not know its own name; add a line to /etc/hosts: 127.0.1.1 no-such-name"
     )
     assert "user admin created" in app.setup()
@@ -174,11 +174,11 @@ def test_bad_database_url_writes_nothing(fresh, url):
     assert not (fresh.dir / "secrets.conf").exists()
 
 
-def test_broken_secrets_are_left_alone(fresh):
+def test_broken_secrets_are_left_alone(fresh, says):
     (fresh.dir / "secrets.conf").write_text("no section\n")
     done = fresh.run("./setup.sh", check=False)
     assert done.returncode == 1
-    assert "secrets.conf" in done.stdout.splitlines()[-1]
+    assert "secrets.conf" in says("`secrets.conf` is broken: `setup.sh`", fresh, done.stdout)
     assert (fresh.dir / "secrets.conf").read_text() == "no section\n"
 
 
@@ -194,7 +194,7 @@ def test_secrets_keep_what_is_there(fresh):
 
 @pytest.mark.parametrize("script", ["./setup.sh", "./upgrade.sh"])
 @pytest.mark.parametrize("breaks", [Path.unlink, lambda path: os.truncate(path, 0)], ids=["missing", "empty"])
-def test_lost_database_is_not_created_again(fresh, script, breaks):
+def test_lost_database_is_not_created_again(fresh, script, breaks, request, says):
     """An empty one would hide that it is lost; check.sh leaves no file either."""
     fresh.setup()
     database = fresh.dir / "data/poser.sqlite"
@@ -203,24 +203,27 @@ def test_lost_database_is_not_created_again(fresh, script, breaks):
     assert (status, "restore it from a backup" in text) == ("FAILED", True)
     done = fresh.run(script, check=False)
     assert done.returncode == 1
-    assert "poser.sqlite is missing or empty; restore it from a backup" in done.stdout.splitlines()[-1]
+    state = "missing" if "missing" in request.node.callspec.id else "empty"
+    line = says(f"the SQLite file is {state}: `{script[2:]}`", fresh, done.stdout)
+    assert "poser.sqlite is missing or empty; restore it from a backup" in line
     assert not database.exists() or database.stat().st_size == 0
     assert "user admin created" in fresh.setup("--new-database")
 
 
-def test_lost_secrets_are_not_created_again(fresh, postgresql):
+def test_lost_secrets_are_not_created_again(fresh, postgresql, says):
     """Else the app would change to SQLite without a word."""
     fresh.setup(DATABASE_URL=postgresql("lost"))
     (fresh.dir / "secrets.conf").unlink()
     before = set(files(fresh.dir))
     done = fresh.run("./setup.sh", check=False)
     assert (done.returncode, len(done.stdout.splitlines())) == (1, 1)
-    assert done.stdout.startswith("setup.sh: secrets.conf is missing; restore it from a backup")
+    line = says("`secrets.conf` is missing: `setup.sh`", fresh, done.stdout)
+    assert line.startswith("setup.sh: secrets.conf is missing; restore it from a backup")
     assert set(files(fresh.dir)) == before
     assert "user admin created" in fresh.setup("--new-database", DATABASE_URL=postgresql("found"))
 
 
-def test_role_that_may_not_create_tables(fresh, postgresql):
+def test_role_that_may_not_create_tables(fresh, postgresql, says):
     """The cure that is shown works."""
     admin, owner = postgresql("narrow"), "postgresql://narrow:pw@127.0.0.1"
     port = admin.rsplit(":", 1)[1]
@@ -229,7 +232,8 @@ def test_role_that_may_not_create_tables(fresh, postgresql):
     fresh.run(*as_admin, "create role narrow login password 'pw'", **password)
     done = fresh.run("./setup.sh", check=False, DATABASE_URL=f"{owner}:{port}")
     assert (done.returncode, "Traceback" in done.stdout) == (1, False), done.stdout
-    cure = re.search("let its user change it: sudo -u postgres psql -c '(.*)'$", done.stdout.splitlines()[-1])[1]
+    line = says("the PostgreSQL role may not create tables: `setup.sh`", fresh, done.stdout)
+    cure = re.search("let its user change it: sudo -u postgres psql -c '(.*)'$", line)[1]
     fresh.run(*as_admin, cure, **password)
     assert "user admin created" in fresh.setup()
 
@@ -270,11 +274,11 @@ def test_damaged_asset_is_replaced(fresh):
     assert (fresh.dir / "data/libcache/vue-2.6.14.min.js").stat().st_size > 90_000
 
 
-def test_assets_without_network_say_what_to_do(fresh, tmp_path):
+def test_assets_without_network_say_what_to_do(fresh, tmp_path, says):
     shutil.rmtree(fresh.dir / "data/libcache")
     done = fresh.run("./setup.sh", check=False, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(tmp_path))
     assert done.returncode == 1
-    assert "PIP_FIND_LINKS" in done.stdout.splitlines()[-1]
+    assert "PIP_FIND_LINKS" in says("the network is down, and assets are missing: `setup.sh`", fresh, done.stdout)
     fresh.setup()
 
 

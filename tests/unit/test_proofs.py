@@ -31,6 +31,10 @@ def test_log(app):
     {body}
 
 
+def test_broken(record_property):
+    record_property("said", ["it is broken", "setup.sh: this | that"])
+
+
 def test_folders(record_property):
     record_property("written", {{"rattail": ["log"], "wutta": []}})
 """
@@ -40,13 +44,20 @@ ROW = """
 | --- | --- | --- | --- |
 | `log` | Rattail | Log | `test_logs.py::test_log` |
 """
+LINE = """
+| broken on purpose | what was said |
+| --- | --- |
+| it is broken | `setup.sh: this \\| that` |
+"""
+PAGES = {"folders": ROW, "failures": LINE}
 
 
 @pytest.fixture
 def run(tmp_path):
     """A function that runs the test of a log, with a body and more options; gives the process."""
     (tmp_path / "docs").mkdir()
-    (tmp_path / "docs/folders.md").write_text(f"<!-- folders -->{ROW}")
+    for name, table in PAGES.items():
+        (tmp_path / f"docs/{name}.md").write_text(f"<!-- {name} -->{table}")
     (tmp_path / "conftest.py").write_text(CONFTEST)
 
     def run(body, *options, **environment):
@@ -78,12 +89,13 @@ def test_skipped_test_turns_a_full_run_red(run, options):
     assert "rattail: no test has proved log" in done.stdout
 
 
-def test_old_table_turns_a_full_run_red(run, tmp_path):
-    page = tmp_path / "docs/folders.md"
-    page.write_text("<!-- folders -->\nnothing\n")
+@pytest.mark.parametrize("name", PAGES)
+def test_old_table_turns_a_full_run_red(run, tmp_path, name):
+    page = tmp_path / f"docs/{name}.md"
+    page.write_text(f"<!-- {name} -->\nnothing\n")
     assert run(WORKS).returncode == 0
     done = run(WORKS, "--proofs")
     assert done.returncode == 1
-    assert "docs/folders.md is out of date" in done.stdout
+    assert f"docs/{name}.md is out of date" in done.stdout
     assert run(WORKS, "--proofs", UPDATE_DOCS="1").returncode == 0
-    assert page.read_text() == f"<!-- folders -->{ROW}"
+    assert page.read_text() == f"<!-- {name} -->{PAGES[name]}"
