@@ -19,6 +19,7 @@ from real.clock import DAY
 from real.systemd import booted
 from real.users import DEVELOPER, PYTHON, SERVICE_USER, by, open_folder
 from real.web import Web
+from real.wheels import wheel
 from render.test_servers_and_jobs import job_times
 from support import require
 
@@ -151,6 +152,27 @@ class TestOwnSupervisor:
         assert (status, "poser:poser-datasync is STOPPED" in text) == ("FAILED", True)
 
 
+def test_start_restart_and_stop(shop):
+    """By the service user, or by root as him; each says it is done when it is."""
+    as_user = by(SERVICE_USER, "./services.sh")
+    assert "web" in shop.run(*as_user, "start").stdout
+    logged_in(shop)
+    before = processes(shop)
+    assert before.keys() == SERVERS
+    assert "luigid" in shop.run("./services.sh", "restart").stdout
+    after = processes(shop)
+    assert not {*before.values()} & {*after.values()}
+    assert {Path(f"/proc/{pid}").owner() for pid in after.values()} == {SERVICE_USER}
+    assert "/login answers" in shop.run(*as_user, "status").stdout
+    refused = shop.run(*by(DEVELOPER, "sh", "-c", f"{shop.dir}/services.sh stop || true"), check=False)
+    assert "Permission denied" in refused.stdout  # the app dir is closed to him
+    shop.run("./services.sh", "stop")
+    assert not listens(shop.port)
+    done = shop.run("./services.sh", "status", check=False)
+    assert (done.returncode, done.stdout.count("\n")) == (1, 1)
+    assert "is closed; start them: ./services.sh start" in done.stdout
+
+
 def test_service_user_cannot_change_packages(supervised):
     done = supervised.run(*by(SERVICE_USER), "./upgrade.sh", check=False)
     assert (done.returncode, done.stdout.count("\n")) == (1, 1)
@@ -187,13 +209,14 @@ def test_cron_and_own_supervisor(shop):
         run(shop.dir / "services.sh", "install")
         until(lambda: listens(shop.port) and listens(shop.luigi_port))
         run(shop.dir / "services.sh", "install")
-        lines = run("cat", "/etc/cron.d/poser").stdout.splitlines()[1:]
+        _, path, *lines = run("cat", "/etc/cron.d/poser").stdout.splitlines()
+        assert "/usr/local/bin:" in path
         jobs = [line.split(maxsplit=6)[5:] for line in lines if not line.startswith("@")]
         assert {user for user, _ in jobs} == {SERVICE_USER}
         assert [re.search(r"(\w+)\.sh", command)[1] for _, command in jobs] == ["overnight", "backup", "cleanup"]
         (at_boot,) = (line.removeprefix(f"@reboot {SERVICE_USER} ") for line in lines if line.startswith("@"))
         assert run("stat", "-c", "%U %a", "/etc/cron.d/poser").stdout == "root 644\n"  # else cron refuses it
-        as_cron = by(SERVICE_USER, "env", "-i", "PATH=/usr/bin:/bin", "sh", "-c")
+        as_cron = by(SERVICE_USER, "env", "-i", path, "sh", "-c")
         for _, command in jobs:
             with done_for_real(shop, re.search(r"(\w+)\.sh", command)[1]):
                 done = run(*as_cron, command)
@@ -310,6 +333,16 @@ class TestSystemd:
         assert "has been restarted" in page.text, page.text[-3000:]
         until(lambda: pid(name) not in (None, before))
 
+    def test_upgrade_restarts_them(self, units, run, pid):
+        (units.env / "wheels").mkdir()
+        wheel(units.env / "wheels", "trinket", "1")
+        (units.dir / "local-requirements.txt").write_text("trinket\n")
+        index = ["env", "PIP_NO_INDEX=1", f"PIP_FIND_LINKS={units.env}/wheels"]
+        before = {name: pid(name) for name in SERVERS}
+        run(*index, units.dir / "upgrade.sh")
+        assert not {*before.values()} & {pid(name) for name in SERVERS}
+        logged_in(units)
+
     def test_part_that_goes_off_is_taken_out(self, units, run):
         for path in (units.dir / "system").glob("*-filemon.service"):
             path.unlink()
@@ -341,7 +374,7 @@ def inside(pid, user, *command):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("arguments", "code"), [((), 2), (("start",), 2), (("install", "remove"), 2)])
+@pytest.mark.parametrize(("arguments", "code"), [((), 2), (("begin",), 2), (("install", "remove"), 2)])
 def test_bad_use(shop, arguments, code):
     done = shop.run("./services.sh", *arguments, check=False)
     assert (done.returncode, done.stdout.count("\n")) == (code, 1)

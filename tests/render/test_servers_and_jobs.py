@@ -51,8 +51,9 @@ def test_cron(app_of, services):
     """Each job is a line that runs every day, as the service user."""
     lines = (app_of(services) / "system/crontab").read_text().splitlines()
     found = {}
+    assert any(re.match("PATH=.*/usr/local/bin:.*/usr/bin:", line) for line in lines)  # cron has none of /usr/local
     for line in lines:
-        if not line.startswith(("#", "@", "MAILTO=")):
+        if not line.startswith(("#", "@", "MAILTO=", "PATH=")):
             minute, hour, *days, user, command = line.split(maxsplit=6)
             assert (days, user) == (["*"] * 3, "@USER@")
             found[command.removeprefix("@APPDIR@/")] = f"{int(hour):02}:{int(minute):02}"

@@ -40,6 +40,7 @@ def small(app_dir, monkeypatch):
     (app_dir / "data/upgrades").mkdir(parents=True)
     (app_dir / "requirements.txt").write_text("trinket\n")
     monkeypatch.setattr(packages, "PIP", [root / "bin/python", "-m", "pip"])
+    monkeypatch.setattr(upgrade.services, "renew", lambda: None)
     monkeypatch.setattr(packages.shutil, "which", lambda *_, **__: None)  # no uv
     # else two in a second would wait for each other
     monkeypatch.setattr(upgrade.time, "strftime", lambda _: f"run-{len(list(upgrade.RUNS.iterdir()))}")

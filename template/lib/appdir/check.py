@@ -76,14 +76,14 @@ def check_services():
         done = run(ENV / "bin/supervisorctl", "-c", supervisor, "status")
         states = dict(line.split()[:2] for line in done.stdout.splitlines() if "://" not in line)
         down = {name: state for name, state in states.items() if state not in ("RUNNING", "STARTING")}
-        hint = "see log/NAME.out and log/supervisord.log; ../bin/supervisorctl -c supervisor.conf restart all"
+        hint = "see log/NAME.out and log/supervisord.log; ./services.sh restart"
     else:
         states = {f"port {port} of {name}": listens(port) for name, port in ports().items()}
         if not states and not supervisor.exists():
             return "none that listens on a port"
         states = states or {"supervisord": False}
         down = {name: "closed" for name, is_open in states.items() if not is_open}
-        hint = "start them" + ": ../bin/supervisord -c supervisor.conf" * supervisor.exists()
+        hint = "start them" + ": ./services.sh start" * supervisor.exists()
     if not states:
         raise Stop(f"the state of the servers is unknown: {(done.stderr or done.stdout).strip()}; {hint}")
     if down:

@@ -24,17 +24,17 @@ The exit code is 0 if all is well, and 1 if something failed. The environment va
 which looks for updates, if it is not on PATH.
 ./check.sh --quiet
 
-update --data --vcs-ref --template --continue --abort --undo --diff --preview --quiet --json
+update --data --vcs-ref --template --continue --abort --undo --diff --no-restart --preview --quiet --json
 Updates the template: merges a newer version with your edits, checks it, and brings in all of it or nothing.
-The environment variable COPIER names the copier command, if it is not on PATH.
+Servers that run are restarted. The environment variable COPIER names the copier command, if it is not on PATH.
 ./update.sh --preview
 
-upgrade --verbose --preview --quiet --json
+upgrade --verbose --no-restart --preview --quiet --json
 Upgrades the packages in requirements.txt, and then the database. If anything fails, the old packages return.
-A folder in data/upgrades/ gets the packages before and after, and the output.
+Servers that run are restarted. A folder in data/upgrades/ gets the packages before and after, and the output.
 ./upgrade.sh --verbose
 
-backup --init --with --quiet --json
+backup --init --rehearse --with --quiet --json
 Takes a backup while the app runs: its database, the versions of its packages, and this folder.
 The environment variable RESTIC_REPOSITORY, or else restic.env, may name another repository than the answer; a relative
 path begins at this folder. The result is in log/last-backup. restore.sh restores a backup.
@@ -46,7 +46,7 @@ The ages are in lib/appdir/cleanup.py and system/logrotate.conf.
 ./cleanup.sh --quiet
 
 services ACTION
-Installs the servers and nightly jobs of the app on this system, or removes them.
+Installs the servers and nightly jobs of the app on this system, or starts, stops and shows the servers.
 sudo ./services.sh install
 
 overnight --quiet NAME DATE
@@ -76,12 +76,14 @@ OPTIONS = {
     "--abort": "drop an update that stopped or was interrupted",
     "--undo": "undo the last update",
     "--diff": "show what you have changed relative to the template",
+    "--no-restart": "leave the servers alone, which go on with what they loaded",
     "--verbose": "show the output of pip too",
     "--init": "create the repository first, if there is none",
+    "--rehearse": "take none, but restore the newest into a temporary env and database, and start the app there",
     "--with": "include log, sessions, uploads or work, which are left out; you may repeat it",
     "--snapshot": "restore this snapshot of restic, not the newest",
     "ACTION": "install: start the servers, now and at each boot, and schedule the jobs; again after each change. "
-    "remove: stop and remove them; the app dir stays",
+    "remove: stop and remove them; the app dir stays. start, stop, restart, status: of the servers, now",
     "NAME": "a module luigitasks/overnight_NAME.py",
     "DATE": "YYYY-MM-DD; yesterday if you give none",
     "REPOSITORY": "the repository, as restic names it",
@@ -91,12 +93,13 @@ ACTIONS = ("--continue", "--abort", "--undo", "--diff")  # of which one can be g
 COMMANDS = {block.split()[0]: block.splitlines() for block in HELP.strip().split("\n\n")}
 # what other commands call
 OTHERS = """
-update-stage-two --continue --abort --preview --quiet --json PATH
+update-stage-two --continue --abort --no-restart --preview --quiet --json PATH
 permissions
 packages --preview --quiet --json PATH
 secrets --json
 database --preview --json
 check-app --json PATH
+prove-restore --json
 restore-database --ask-database PATH
 """
 COMMANDS |= {line.split()[0]: [line, "", ""] for line in OTHERS.strip().splitlines()}
@@ -152,7 +155,7 @@ def main(argv):
         raise SystemExit(f"lib/run: unknown command '{command}'; use one of {', '.join(COMMANDS)}")
     options = Parser(command).parse_args(argv[1:])
     report.command = command
-    for name in ("quiet", "json", "preview"):
+    for name in report.FLAGS:
         setattr(report, name, getattr(options, name, False))
     os.umask(0o027)
     if report.quiet or report.json:

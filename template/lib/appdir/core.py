@@ -31,10 +31,12 @@ class Stop(Exception):
 
 
 class Report:
-    """How a command reports: lines for people, or one object with --json."""
+    """How a command reports: lines for people, or one object with --json; and options that many commands have."""
+
+    FLAGS = ("quiet", "json", "preview", "no_restart")
 
     def __init__(self):
-        self.command, self.quiet, self.json, self.preview = "setup", False, False, False
+        self.command, self.quiet, self.json, self.preview, self.no_restart = "setup", False, False, False, False
         self.lines, self.facts = [], {}
 
     def say(self, step, text):

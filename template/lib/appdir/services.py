@@ -1,42 +1,105 @@
-"""Installs the servers and nightly jobs of the app on this system, or removes them."""
+"""The servers and nightly jobs of the app on this system: installed or removed, started, stopped and shown."""
 
 import os
 import re
+import time
 from pathlib import Path
 
+from appdir import check
 from appdir.answers import APP_NAME, SERVICES
-from appdir.core import APPDIR, ENV, Stop, run
-from appdir.users import service_user
+from appdir.core import APPDIR, ENV, Stop, report, run, say
+from appdir.users import service_user, user
 
 UNITS = Path("/etc/systemd/system")
 CRON = Path("/etc/cron.d")
+ACTIONS = ("install", "remove", "start", "stop", "restart", "status")
+NOT_ROOT = "the servers must not run as root; name a service user: ./update.sh --data service_user=NAME"
+PATIENCE = 90  # seconds until the servers must be up, or down
 
 
 def main(options):
-    """Install or remove, as root."""
-    if options.action not in ("install", "remove"):
-        raise Stop(f"say install or remove, not '{options.action or ''}'; see services.sh --help", 2)
+    """Do one of ACTIONS, and look whether it came about."""
+    action = options.action
+    if action not in ACTIONS:
+        raise Stop(f"say one of {', '.join(ACTIONS)}, not '{action or ''}'; see services.sh --help", 2)
+    if action in ("install", "remove"):
+        install(action == "install")
+    elif SERVICES == "none" and action != "status":
+        raise Stop("the answer services=none leaves the servers to you; see docs/operating.md of the template")
+    elif action != "status":
+        (control_units if SERVICES == "systemd" else supervise)(action)
+    if action == "status" or (action not in ("remove", "stop") and SERVICES != "none"):
+        wait_until_up(PATIENCE if action != "status" else 0)
+
+
+def wait_until_up(seconds=PATIENCE):
+    """Show what is up once all servers are and the login page answers; Stop if that takes too long."""
+    limit = time.monotonic() + seconds
+    while True:
+        try:
+            lines = [check.check_services(), check.check_web()]
+        except Stop as stop:
+            if time.monotonic() > limit:
+                raise Stop(f"not all servers are up: {stop}") from None
+            time.sleep(1)
+        else:
+            for line in lines:
+                say("services", line)
+            return
+
+
+def renew():
+    """Let servers that run use what an update or upgrade changed, and start and stop parts that it turned on or off.
+
+    Where only somebody else can do that, say so; nothing happens with --no-restart.
+    """
+    if report.no_restart:
+        return
+    if SERVICES != "supervisor" and (APPDIR / "log/supervisor.sock").exists():
+        shutdown = f"{ENV}/bin/supervisorctl -s unix://{APPDIR}/log/supervisor.sock shutdown"
+        say("services", f"supervisor is no longer what runs the servers; stop it with: {shutdown}")
+    how = f"restart the servers, which still use what they loaded: {APPDIR}/services.sh restart"
+    if SERVICES == "systemd":
+        if not any(unit_is_active(name) for name in started_units()):
+            return
+        if os.geteuid() != 0:
+            say("services", how.replace(f"{APPDIR}", f"sudo {APPDIR}").replace("restart", "install"))
+            return
+        install(True)
+    elif SERVICES == "supervisor":
+        if os.geteuid() not in (0, service_user().pw_uid):
+            say("services", how.replace(f"{APPDIR}", f"sudo {APPDIR}"))
+            return
+        if not supervisor("supervisorctl", "pid").stdout.strip().isdigit():
+            return
+        supervise("restart")
+    else:
+        return
+    wait_until_up()
+
+
+def install(is_wanted):
+    """Install, or remove, as root: units and timers of systemd, or cron jobs and supervisor."""
     owner = service_user()
     if os.geteuid() != 0:
-        raise Stop(f"only root can do that: sudo {APPDIR}/services.sh {options.action}")
+        raise Stop(f"only root can do that: sudo {APPDIR}/services.sh {'install' if is_wanted else 'remove'}")
     if owner.pw_uid == 0:
-        raise Stop("the servers must not run as root; name a service user: ./update.sh --data service_user=NAME")
-    install, by_systemd = options.action == "install", SERVICES == "systemd"
+        raise Stop(NOT_ROOT)
+    by_systemd = SERVICES == "systemd"
     units = [*APPDIR.glob("system/*.service"), *APPDIR.glob("system/*.timer")]
     wanted = {path.name: path for path in units} if by_systemd else {APP_NAME: APPDIR / "system/crontab"}
-    gone = put(UNITS if by_systemd else CRON, wanted if install else {}, owner.pw_name)
+    gone = put(UNITS if by_systemd else CRON, wanted if is_wanted else {}, owner.pw_name)
     if by_systemd:
         for path in gone:
             systemctl("disable", "--now", path.name)
             path.unlink()
         systemctl("daemon-reload")
-        started = [path.name for path in units if re.search("^WantedBy", path.read_text(), re.MULTILINE)]
-        if install and started:
-            systemctl("enable", *started)
-            systemctl("restart", *started)
+        if is_wanted and started_units():
+            systemctl("enable", *started_units())
+            systemctl("restart", *started_units())
     else:
         if SERVICES == "supervisor":
-            supervise(install, owner.pw_name)
+            supervise("restart" if is_wanted else "stop")
         for path in gone:
             path.unlink()
 
@@ -63,6 +126,25 @@ def put(folder, wanted, user):
     return sorted(path for path in ours if path.name not in wanted)
 
 
+def started_units():
+    """Return the names of the units and timers that are started by themselves, not by a timer."""
+    units = [*APPDIR.glob("system/*.service"), *APPDIR.glob("system/*.timer")]
+    return sorted(path.name for path in units if re.search("^WantedBy", path.read_text(), re.MULTILINE))
+
+
+def unit_is_active(name):
+    """Return whether a unit of systemd is active."""
+    return run("systemctl", "--quiet", "is-active", name).returncode == 0
+
+
+def control_units(action):
+    """Start, stop or restart the units."""
+    try:
+        systemctl("--no-ask-password", action, *started_units())
+    except Stop as stop:
+        raise Stop(f"{stop}; try: sudo {APPDIR}/services.sh {action}") from None
+
+
 def systemctl(*args):
     """Run systemctl; Stop if it fails."""
     done = run("systemctl", "--quiet", *args)
@@ -70,16 +152,30 @@ def systemctl(*args):
         raise Stop(f"systemctl {args[0]}: {done.stderr.strip()}")
 
 
-def supervise(install, user):
-    """Start supervisor, or let it read its config again; or stop it: as the user that runs the servers."""
+def supervisor(program, *args):
+    """Run supervisord or supervisorctl as the user that runs the servers, and return the process."""
+    owner, command = service_user(), [ENV / "bin" / program, "-c", APPDIR / "supervisor.conf", *args]
+    if os.geteuid() not in (0, owner.pw_uid):
+        raise Stop(f"the servers run as {owner.pw_name}; run this as {owner.pw_name} or root")
+    switch = ["runuser", "-u", user(owner.pw_uid).pw_name, "--"] if os.geteuid() != owner.pw_uid else []
+    return run(*switch, *command, cwd="/", stdin=-3)
 
-    def supervisor(program, *args):
-        command = [ENV / "bin" / program, "-c", APPDIR / "supervisor.conf", *args]
-        return run("runuser", "-u", user, "--", *command, cwd="/", stdin=-3)
 
-    if not install:
-        supervisor("supervisorctl", "shutdown")
-    elif supervisor("supervisorctl", "update").returncode:
-        done = supervisor("supervisord", "--silent")
-        if done.returncode:
-            raise Stop(f"supervisord does not start: {done.stderr.strip()}")
+def supervise(action):
+    """Start supervisord, or let it read its config again and restart all; or stop it, and wait for its end."""
+    is_up = supervisor("supervisorctl", "pid").stdout.strip().isdigit()
+    if action == "stop":
+        if is_up and (done := supervisor("supervisorctl", "shutdown")).returncode:
+            raise Stop(f"supervisorctl shutdown: {done.stdout.strip()}")
+        limit = time.monotonic() + PATIENCE
+        while (APPDIR / "log/supervisord.pid").exists() and is_up:
+            if time.monotonic() > limit:
+                raise Stop("supervisord does not end; see log/supervisord.log")
+            time.sleep(0.2)
+    elif is_up:
+        for command in (["update"], ["restart", "all"] if action == "restart" else ["start", "all"]):
+            supervisor("supervisorctl", *command)
+    elif service_user().pw_uid == 0:
+        raise Stop(NOT_ROOT)
+    elif (done := supervisor("supervisord", "--silent")).returncode:
+        raise Stop(f"supervisord does not start: {done.stderr.strip()}")

@@ -18,7 +18,7 @@ HEADER = """\
 """
 START = {
     "systemd": f"sudo {APPDIR}/services.sh install",
-    "supervisor": f"{ENV}/bin/supervisord -c {APPDIR}/supervisor.conf",
+    "supervisor": f"{APPDIR}/services.sh start",
     "none": f"{ENV}/bin/pserve file+ini:{APPDIR}/web.conf" if URL else f"sudo {APPDIR}/services.sh install",
 }
 

@@ -2,7 +2,7 @@
 
 The contract, which never changes: update.sh of any version lays a whole app dir of the new version out in
 WORK/app, writes WORK/plan.json, and runs  ENV/bin/python -I WORK/app/lib update-stage-two WORK  with APPDIR in
-the environment, and --continue, --abort, --preview, --quiet and --json as update.sh has them.  plan.json holds:
+the environment, and the options of update.sh but --data, --vcs-ref, --template and --diff.  plan.json holds:
 head (the commit from which the update began), prefix (of the app dir in its repository), tree (of the app dir,
 merged), rendering (the pristine commit, or null), conflicts {path: text}, linked (paths in WORK/app that are not
 part of it), folders, packages (the list to go back to, or null), version, subject.
@@ -15,7 +15,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from appdir import bring_in, env, packages, rendering
+from appdir import bring_in, env, packages, rendering, services
 from appdir.core import APPDIR, ENV, Stop, kept, note, report, run, say, write
 from appdir.git import alone, attempt, git, head, settle_identity
 
@@ -181,6 +181,10 @@ class Update:
             raise Stop("the update is in, but setup.sh failed, see above; fix that and run ./setup.sh")
         if abort:
             raise Stop("the update was coming in, and is complete now; ./update.sh --undo undoes it")
+        try:
+            services.renew()
+        except Stop as stop:
+            raise Stop(f"the update is in, but {stop}; ./update.sh --undo undoes it") from None
 
 
 def move_head(commit):

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 
-from appdir import env, packages
+from appdir import env, packages, services
 from appdir.core import APPDIR, ENV, Stop, kept, lock, note, report, say
 from appdir.users import run_as_owner, user
 
@@ -53,8 +53,11 @@ def main(options):
         keep_record(run, "output.txt", "".join(output))
     keep_record(run, "requirements-after.txt", after)
     env.forget()
-    note(changed=before != after or migrated, migrated=migrated, run=str(run))
+    is_changed = before != after or migrated
+    note(changed=is_changed, migrated=migrated, run=str(run))
     kept("upgrade", f"done; the packages before and after are in {run}")
+    if is_changed:
+        services.renew()
 
 
 def new_run():

@@ -29,14 +29,14 @@ options:
   restart:
     description:
       - Shell command that restarts the app's servers, run in the app dir after an update and after undoing it.
-      - Without it nothing restarts, so the servers go on with the config that they read, and no check is made.
+      - Without it, update.sh restarts servers that run and looks whether the login page answers.
     type: str
 """
 EXAMPLES = r"""
 - name: Update an app dir
   app_dir_update:
     path: /srv/envs/poser/app
-    restart: ../bin/supervisorctl -c supervisor.conf restart all
+    restart: sudo systemctl restart poser-web
 """
 RETURN = r"""
 edits:
@@ -60,7 +60,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 def undo(app, head):
     """Undo an update that is in, and return a sentence about how that went."""
-    result = app.result("./update.sh", "--undo")
+    result = app.result("./update.sh", "--undo", *app.no_restart())
     if app.run("git", "diff", "--quiet", head, "HEAD")[0] or app.git("status", "--porcelain"):
         return f"it could not be undone: {result['message']}"
     still = "" if result["ok"] else f", and setup.sh fails as well without it: {result['message']}"
@@ -82,7 +82,7 @@ def main():
     app.require()
     changed_answers = {name: pair["wanted"] for name, pair in app.differing(module.params["answers"]).items()}
     version = module.params["version"]
-    options = [*(["--vcs-ref", version] if version else []), *as_data(changed_answers)]
+    options = [*app.no_restart(), *(["--vcs-ref", version] if version else []), *as_data(changed_answers)]
     before = app.failing() if module.params["restart"] and not module.check_mode else {}
     head = app.git("rev-parse", "HEAD")
     waited = (app.path / ".update").exists()

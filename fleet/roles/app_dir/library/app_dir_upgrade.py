@@ -17,7 +17,9 @@ options:
     type: path
     required: true
   restart:
-    description: Shell command that restarts the app's servers, run in the app dir after an upgrade.
+    description:
+      - Shell command that restarts the app's servers, run in the app dir after an upgrade.
+      - Without it, upgrade.sh restarts servers that run and looks whether the login page answers.
     type: str
 """
 EXAMPLES = r"""
@@ -50,7 +52,7 @@ def main():
     app = AppDir(module)
     app.require()
     checked = app.failing() if module.params["restart"] and not module.check_mode else {}
-    result = app.result("./upgrade.sh", *(["--preview"] if module.check_mode else []))
+    result = app.result("./upgrade.sh", *app.no_restart(), *(["--preview"] if module.check_mode else []))
     if not result["ok"]:
         app.fail(result)
     if module.check_mode:

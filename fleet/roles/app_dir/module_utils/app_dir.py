@@ -87,6 +87,10 @@ class AppDir:
         """Return the checks that fail: {check: text}."""
         return {name: found["text"] for name, found in self.checks().items() if found["status"] == "FAILED"}
 
+    def no_restart(self):
+        """Return the option with which a script leaves the servers to the module, if it knows how to restart them."""
+        return ["--no-restart"] if self.module.params["restart"] else []
+
     def restart_and_check(self, before):
         """Restart the servers, if the module knows how, and look whether the checks still pass that passed before.
 

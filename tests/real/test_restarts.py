@@ -1,0 +1,109 @@
+"""Servers that run are restarted by an update or upgrade, and parts that it turns on or off start or stop."""
+
+import re
+
+import pytest
+from real.apps import ADMIN, KINDS, free_port, listens, make_app, running, until
+from real.web import Web
+from real.wheels import wheel
+from support import git
+
+
+@pytest.fixture(scope="module")
+def app(render, tmp_path_factory):
+    """A WuttaWeb app that is set up, with a patience of seconds."""
+    app = make_app(
+        render, tmp_path_factory.mktemp("restarts") / "poser", luigi_port=str(free_port()), **KINDS["wuttaweb"]
+    )
+    services = app.dir / "lib/appdir/services.py"
+    services.write_text(services.read_text().replace("PATIENCE = 90 ", "PATIENCE = 20 "))
+    app.setup()
+    return app
+
+
+@pytest.fixture
+def supervised(app):
+    """The app with its servers up, as supervisor runs them."""
+    with app.supervise():
+        until(lambda: processes(app).keys() == {"web", "luigid"})
+        yield app
+
+
+def processes(app):
+    """Return the process id of each server that supervisor calls RUNNING."""
+    shown = app.run("../bin/supervisorctl", "-c", "supervisor.conf", "status", check=False).stdout
+    return {name: int(pid) for name, pid in re.findall(r"^poser:poser-(\w+) +RUNNING +pid (\d+)", shown, re.MULTILINE)}
+
+
+def works(app):
+    """Assert that the admin logs in."""
+    Web(f"http://127.0.0.1:{app.port}").login(*ADMIN)
+
+
+def test_upgrade(supervised, tmp_path, monkeypatch):
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    (supervised.dir / "local-requirements.txt").write_text("trinket\n")
+    before = processes(supervised)
+    wheel(tmp_path, "trinket", "1")
+    supervised.run("./upgrade.sh", "--no-restart")
+    assert processes(supervised) == before
+    wheel(tmp_path, "trinket", "2")
+    assert "/login answers" in supervised.run("./upgrade.sh").stdout
+    after = processes(supervised)
+    assert after.keys() == before.keys()
+    assert not {*before.values()} & {*after.values()}
+    works(supervised)
+    supervised.run("./upgrade.sh")
+    assert processes(supervised) == after  # nothing is new
+    git("checkout", "--quiet", "local-requirements.txt", cwd=supervised.dir)
+
+
+def test_update_that_turns_a_part_off_and_on(supervised):
+    before = processes(supervised)
+    supervised.run("./update.sh", "--data", "luigi=false")
+    assert processes(supervised).keys() == {"web"}
+    assert processes(supervised)["web"] != before["web"]
+    supervised.run("./update.sh", "--undo", "--no-restart")
+    assert processes(supervised).keys() == {"web"}
+    supervised.run("./services.sh", "restart")
+    assert processes(supervised).keys() == before.keys()
+    works(supervised)
+
+
+def test_update_with_which_the_servers_do_not_come_up(supervised):
+    """Its port is taken: that is said, with the way back, which works."""
+    taken = free_port()
+    command = ["python3", "-m", "http.server", "--bind", "127.0.0.1", taken]
+    with running(command, supervised.env / "taken.out", lambda: listens(taken), cwd=supervised.env / "include"):
+        done = supervised.run("./update.sh", "--data", f"web_port={taken}", check=False)
+    assert done.returncode == 1
+    assert re.search(
+        r"^update.sh: the update is in, but not all servers are up: .*; ./update.sh --undo undoes it$",
+        done.stdout,
+        re.MULTILINE,
+    ), done.stdout
+    supervised.run("./update.sh", "--undo")
+    works(supervised)
+
+
+def test_update_that_leaves_supervisor(supervised):
+    """What is left to do is said, as a command that works."""
+    said = supervised.run("./update.sh", "--data", "services=none").stdout
+    command = re.search("no longer what runs the servers; stop it with: (.*)", said)[1]
+    supervised.run(*command.split())
+    until(lambda: not listens(supervised.port))
+    supervised.run("./update.sh", "--undo")
+
+
+def test_update_of_an_app_that_is_down_starts_nothing(app):
+    app.run("./update.sh", "--data", "luigi=false")
+    assert not listens(app.port)
+    app.run("./update.sh", "--undo")
+    assert not listens(app.port)
+
+
+def test_servers_never_start_as_root(app):
+    done = app.run("./services.sh", "start", check=False)
+    assert (done.returncode, done.stdout.count("\n")) == (1, 1)
+    assert done.stdout.startswith("services.sh: the servers must not run as root; name a service user")
