@@ -63,7 +63,8 @@ def run(tmp_path):
     def run(body, *options, **environment):
         (tmp_path / "test_logs.py").write_text(TESTS.format(body=body))
         command = [sys.executable, "-m", "pytest", "-p", "real.proofs", "-p", "no:cacheprovider", *options, tmp_path]
-        environment = os.environ | {"PYTHONPATH": str(ROOT / "tests"), "CI": "true"} | environment
+        ours = {name: value for name, value in os.environ.items() if name != "UPDATE_DOCS"}
+        environment = ours | {"PYTHONPATH": str(ROOT / "tests"), "CI": "true"} | environment
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
 
     return run
