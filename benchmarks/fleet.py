@@ -9,11 +9,10 @@ import os
 import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import yaml
-from update import COPIER, copy, our_template, progress, run  # beside us, not installed
+from update import COPIER, copy, our_template, progress, run, timed  # beside us, not installed
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
@@ -38,13 +37,6 @@ def make_apps(work, template, count):
         shutil.rmtree(work / f"env{number}/app")
         shutil.copytree(app.dir, work / f"env{number}/app", symlinks=True)
     return [work / f"env{number}/app" for number in range(count)]
-
-
-def timed(*command):
-    """Run a command, and return the seconds that it took."""
-    start = time.perf_counter()
-    run(*command)
-    return time.perf_counter() - start
 
 
 def fleet(work, apps, *options):

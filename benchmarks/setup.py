@@ -8,10 +8,9 @@ import argparse
 import os
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-from update import progress, run  # beside us, not installed
+from update import progress, timed  # beside us, not installed
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
@@ -20,13 +19,6 @@ from real import envs
 from real.apps import KINDS, make_app
 from real.envs import make_env
 from support import release_work_tree
-
-
-def timed(*command):
-    """Run a command, and return the seconds that it took."""
-    start = time.perf_counter()
-    run(*command)
-    return time.perf_counter() - start
 
 
 def main():

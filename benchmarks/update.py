@@ -33,6 +33,13 @@ def run(*command):
         sys.exit(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
 
 
+def timed(*command):
+    """Run a command, and return the seconds that it took."""
+    start = time.perf_counter()
+    run(*command)
+    return time.perf_counter() - start
+
+
 def our_template(repo):
     """Make a repository of the template with two releases, of which the second changes three files."""
     release_work_tree(repo)

@@ -52,7 +52,7 @@ def test_files_follow_editorconfig():
             assert not re.search(rb"[ \t\r]\n", data), name
 
 
-@pytest.mark.parametrize("name", ["fleet", "setup", "update"])
+@pytest.mark.parametrize("name", ["backup", "fleet", "setup", "update"])
 def test_benchmarks_start(name):
     """What they share with the tests is still where they look for it."""
     done = subprocess.run([sys.executable, ROOT / f"benchmarks/{name}.py", "--help"], capture_output=True, text=True)
