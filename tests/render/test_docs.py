@@ -20,6 +20,7 @@ MADE_LATER |= {
     "fleet/inventory.yml",
     ".update",
     ".update/app",
+    "data/backup",
     ".demo",
     "data/batch",
     "cache/sessions",

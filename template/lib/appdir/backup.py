@@ -17,9 +17,23 @@ import sys
 import tempfile
 from pathlib import Path
 
-from appdir import database, packages, rehearsal, repository
+from appdir import database, packages, parts, rehearsal, repository
 from appdir.answers import APP_NAME
-from appdir.core import APPDIR, RESTORE, Stop, first_line, kept, load_config, lock, note, reason, report, stop_of, write
+from appdir.core import (
+    APPDIR,
+    RESTORE,
+    Stop,
+    first_line,
+    kept,
+    load_config,
+    lock,
+    machine,
+    note,
+    reason,
+    report,
+    stop_of,
+    write,
+)
 from appdir.dumps import backend, tool
 from appdir.repository import restic
 from appdir.users import become_owner, user
@@ -32,9 +46,9 @@ NOW = datetime.datetime.now(datetime.UTC)
 
 
 def main(options):
-    """Take a backup, and leave its result in log/last-backup; or rehearse a restore."""
-    if options.rehearse:
-        rehearsal.main()
+    """Take a backup, and leave its result in log/last-backup; or restore a part, or rehearse a restore of all."""
+    if options.rehearse or options.restore:
+        parts.main(options.restore, options.snapshot) if options.restore else rehearsal.main()
         return
     last, now = APPDIR / "log/last-backup", f"{NOW:%Y-%m-%dT%H:%M:%S+00:00}"
     lock()
@@ -71,6 +85,7 @@ def run(options):
     write(STATE / "requirements.txt", f"{python}{packages.freeze()}".encode(), 0o600)
     try:
         save_database(tag)
+        write(STATE / "origin.json", json.dumps(origin()).encode(), 0o600)
         summary = save_files(tag, vars(options)["with"])
     finally:
         shutil.rmtree(COPIES, ignore_errors=True)
@@ -80,6 +95,14 @@ def run(options):
     files, snapshot, address = summary["total_files_processed"], summary["snapshot_id"], repository.address()
     note(snapshot=snapshot, files=files, bytes=summary["total_bytes_processed"], repository=address)
     return f"{files} files, {size}, {new} new, as {snapshot} in {address}"
+
+
+def origin():
+    """Return what made this backup, as far as a restore can tell what differs: a name for each, and its version."""
+    engine = load_config(usedb=False).appdb_engine
+    with engine.connect():
+        server = ".".join(map(str, engine.dialect.server_version_info))
+    return {**machine(), "database": f"{engine.dialect.name} {server}"}
 
 
 def save(tags, *args, **process):

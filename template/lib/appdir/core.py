@@ -5,6 +5,7 @@ import fcntl
 import importlib
 import json
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -99,6 +100,15 @@ def reason(text):
     """Return the last lines of what a tool said as one line, without the stack that some show."""
     lines = [line for line in str(text).splitlines() if " " in line and not line.startswith("\t")]
     return "; ".join(lines[-3:]).removeprefix("Fatal: ") or str(text).strip() or "it did not say why"
+
+
+def machine():
+    """Return what this machine is, as far as it matters to a backup: a name for each part, and its version."""
+    try:
+        system = platform.freedesktop_os_release()["PRETTY_NAME"]
+    except OSError:
+        system = platform.platform()
+    return {"Python": platform.python_version(), "system": system}
 
 
 def first_line(error):

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from appdir.answers import APP_NAME
-from appdir.core import FLAGS, Stop, lock, run, say
+from appdir.core import FLAGS, Stop, lock, machine, run, say
 from appdir.repository import restic
 
 VENV = ["bin", "include", "lib", "lib64", "pyvenv.cfg"]
@@ -54,6 +54,14 @@ def bring_files(env, work, snapshot):
         copy.replace(app / copy.relative_to(copies))
     shutil.rmtree(copies, ignore_errors=True)
     app.rename(env / "app")
+
+
+def say_what_differs(origin):
+    """Show in what this machine differs from the one of the backup; `origin` is the file that names that."""
+    then = json.loads(origin.read_text()) if origin.exists() else {}
+    for name, version in machine().items():
+        if then.get(name, version) != version:
+            say("differs", f"{name} was {then[name]}, and is {version} here")
 
 
 def follow_links(app, paths):
@@ -156,6 +164,7 @@ def main(options):
         raise Stop(f"the restore of {snapshot['short_id']} is not complete; run this again without --snapshot")
     if not (env / "app").exists():
         bring_files(env, work, snapshot)
+    say_what_differs(env / "app/data/backup/origin.json")
     command(env, "permissions", python=sys.executable)
     make_env(env, work)
     if not (work / "database").exists():
