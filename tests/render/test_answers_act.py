@@ -64,7 +64,7 @@ ARRIVES = {
     "sessions": (3, {"web.conf": ["beaker.session.type = ext:redis"], "requirements.txt": ["redis"]}),
     "services": (4, {
         "system/poser-web.service": ["ExecStart=@ENV@/bin/pserve file+ini:@APPDIR@/web.conf"],
-        "system/poser-backup.timer": ["OnCalendar=*-*-* 03:30:00"],
+        "system/poser-backup.timer": ["OnCalendar=*-*-* 03:30:00 UTC"],
     }),
     "service_user": (4, {"lib": ['SERVICE_USER = "poser"']}),
     "mail_from": (2, {

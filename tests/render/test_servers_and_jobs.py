@@ -7,6 +7,7 @@ import pytest
 from support import ROOT
 
 PARTS = {"app_name": "poser", "web_api": True, "datasync": True, "filemon": True, "overnight": ["main", "weekly"]}
+PARTS["time_zone"] = "America/Chicago"
 JOBS = {
     "poser-overnight-main": "overnight.sh --quiet main",
     "poser-overnight-weekly": "overnight.sh --quiet weekly",
@@ -71,7 +72,7 @@ def test_systemd(app_of):
     for name, command in JOBS.items():
         service, timer = read(system / f"{name}.service"), read(system / f"{name}.timer")
         assert service["Service"]["ExecStart"] == f"@APPDIR@/{command}"
-        assert timer["Timer"]["OnCalendar"] == f"*-*-* {job_times()[command.split()[0]]}:00"
+        assert timer["Timer"]["OnCalendar"] == f"*-*-* {job_times()[command.split()[0]]}:00 America/Chicago"
         assert timer["Install"]["WantedBy"] == "timers.target"
     for name, command in SERVERS.items():
         service = read(system / f"{name}.service")

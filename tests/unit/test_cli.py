@@ -1,6 +1,9 @@
 """The one command line: help, options and refusals of each command."""
 
+import datetime
 import json
+import time
+import zoneinfo
 from types import SimpleNamespace
 
 import pytest
@@ -71,6 +74,21 @@ def test_place_is_checked(app_dir, monkeypatch):
     monkeypatch.setattr(cli, "ENV", app_dir.parent / "two words")
     with pytest.raises(cli.Stop, match="upstream cannot read config"):
         cli.check_place()
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_days_are_those_of_the_shop(monkeypatch, zone):
+    """In these two zones it is never the same day."""
+    monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.setattr(cli, "TIME_ZONE", zone)
+    days = []
+    module = SimpleNamespace(main=lambda _: days.append(datetime.date.today()))
+    monkeypatch.setattr(cli.importlib, "import_module", lambda _: module)
+    monkeypatch.setattr(cli, "check_place", lambda: None)
+    assert cli.main(["overnight"]) == 0
+    monkeypatch.undo()
+    time.tzset()
+    assert days == [datetime.datetime.now(zoneinfo.ZoneInfo(zone)).date()]
 
 
 @pytest.mark.parametrize("error", [None, cli.Stop("no space"), KeyError("x"), OSError("no space")])

@@ -6,7 +6,9 @@ import importlib
 import os
 import re
 import sys
+import time
 
+from appdir.answers import TIME_ZONE
 from appdir.core import APPDIR, ENV, PYTHON, Stop, report, stop_of
 
 # of each command: its options and arguments, what it is for, notes, and an example
@@ -34,7 +36,7 @@ Upgrades the packages in requirements.txt, and then the database. If anything fa
 Servers that run are restarted. A folder in data/upgrades/ gets the packages before and after, and the output.
 ./upgrade.sh --verbose
 
-backup --init --rehearse --with --quiet --json
+backup --init --rehearse --restore --snapshot --with --quiet --json
 Takes a backup while the app runs: its database, the versions of its packages, and this folder.
 The environment variable RESTIC_REPOSITORY, or else restic.env, may name another repository than the answer; a relative
 path begins at this folder. The result is in log/last-backup. restore.sh restores a backup.
@@ -80,6 +82,7 @@ OPTIONS = {
     "--verbose": "show the output of pip too",
     "--init": "create the repository first, if there is none",
     "--rehearse": "take none, but restore the newest into a temporary env and database, and start the app there",
+    "--restore": "take none, but restore this path of the app dir, or the database; what was there stays beside it",
     "--with": "include log, sessions, uploads or work, which are left out; you may repeat it",
     "--snapshot": "restore this snapshot of restic, not the newest",
     "ACTION": "install: start the servers, now and at each boot, and schedule the jobs; again after each change. "
@@ -120,6 +123,7 @@ SETTINGS = {
     "--vcs-ref": {"metavar": "REF"},
     "--template": {"metavar": "ADDRESS"},
     "--snapshot": {"metavar": "ID"},
+    "--restore": {"metavar": "PATH|database"},
 }
 
 
@@ -158,6 +162,8 @@ def main(argv):
     for name in report.FLAGS:
         setattr(report, name, getattr(options, name, False))
     os.umask(0o027)
+    os.environ["TZ"] = TIME_ZONE  # a day is the shop's, wherever the server is
+    time.tzset()
     if report.quiet or report.json:
         # nobody is there to answer: let pip, restic and the rest fail where they would ask, as git always does
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
