@@ -109,6 +109,12 @@ def until(true, seconds=90):
     return found
 
 
+def processes(app):
+    """Return the process id of each server that an app's own supervisor calls RUNNING."""
+    shown = app.run("../bin/supervisorctl", "-c", "supervisor.conf", "status", check=False).stdout
+    return {name: int(pid) for name, pid in re.findall(r"^\w+:\w+-(\w+) +RUNNING +pid (\d+)", shown, re.MULTILINE)}
+
+
 @dataclass
 class App:
     """An app dir in its env."""

@@ -90,10 +90,10 @@ def test_from_nothing(one):
 
 
 def test_check_mode_tells_what_setup_lacks(one):
-    (one.app / "secrets.conf").rename(one.env / "secrets.conf")
-    assert "would add to secrets.conf: default.url" in one.play("setup.yml", "--check", "--diff", changes=True)
-    assert not (one.app / "secrets.conf").exists()
-    (one.env / "secrets.conf").rename(one.app / "secrets.conf")
+    (one.app / "restic.env").rename(one.env / "restic.env")
+    assert "would generate a password for backups" in one.play("setup.yml", "--check", "--diff", changes=True)
+    assert not (one.app / "restic.env").exists()
+    (one.env / "restic.env").rename(one.app / "restic.env")
 
 
 def test_upgrade(one):

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from real.apps import ADMIN, KINDS, free_port, listens, make_app, running, until
+from real.apps import ADMIN, KINDS, free_port, listens, make_app, processes, running, until
 from real.web import Web
 from real.wheels import wheel
 from support import git
@@ -27,12 +27,6 @@ def supervised(app):
     with app.supervise():
         until(lambda: processes(app).keys() == {"web", "luigid"})
         yield app
-
-
-def processes(app):
-    """Return the process id of each server that supervisor calls RUNNING."""
-    shown = app.run("../bin/supervisorctl", "-c", "supervisor.conf", "status", check=False).stdout
-    return {name: int(pid) for name, pid in re.findall(r"^poser:poser-(\w+) +RUNNING +pid (\d+)", shown, re.MULTILINE)}
 
 
 def works(app):

@@ -213,7 +213,11 @@ def test_cron_and_own_supervisor(shop):
         assert "/usr/local/bin:" in path
         jobs = [line.split(maxsplit=6)[5:] for line in lines if not line.startswith("@")]
         assert {user for user, _ in jobs} == {SERVICE_USER}
-        assert [re.search(r"(\w+)\.sh", command)[1] for _, command in jobs] == ["overnight", "backup", "cleanup"]
+        assert [re.search(r"(\w+)\.sh", command)[1] for _, command in jobs] == [
+            "overnight",
+            "backup",
+            "cleanup",
+        ]
         (at_boot,) = (line.removeprefix(f"@reboot {SERVICE_USER} ") for line in lines if line.startswith("@"))
         assert run("stat", "-c", "%U %a", "/etc/cron.d/poser").stdout == "root 644\n"  # else cron refuses it
         as_cron = by(SERVICE_USER, "env", "-i", path, "sh", "-c")

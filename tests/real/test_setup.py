@@ -212,7 +212,7 @@ def test_lost_database_is_not_created_again(fresh, script, breaks, request, says
 
 def test_lost_secrets_are_not_created_again(fresh, postgresql, says):
     """Else the app would change to SQLite without a word."""
-    fresh.setup(DATABASE_URL=postgresql("lost"))
+    fresh.setup(DATABASE_URL=postgresql("secrets"))
     (fresh.dir / "secrets.conf").unlink()
     before = set(files(fresh.dir))
     done = fresh.run("./setup.sh", check=False)

@@ -113,7 +113,7 @@ def refused(small, capfd):
         assert run() == 1
         assert state(small) == old
         assert not [path for path in small.iterdir() if path.name.startswith(".")]
-        return capfd.readouterr().out
+        return capfd.readouterr().out.splitlines()[-1]
 
     return refused
 
@@ -134,7 +134,7 @@ def test_too_little_space(small, refused, monkeypatch):
 
 def test_database_that_is_gone(refused, monkeypatch):
     monkeypatch.setattr(env, "result", lambda *_: {"ok": False, "gone": True, "message": "the database is missing"})
-    assert refused() == "the database is missing\n"
+    assert refused() == "the database is missing"
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -64,13 +64,19 @@ def check_disk():
 
 def check_services():
     """The servers of the app are up, as says what runs them; where nothing does, their ports are open."""
+    return look_at_services(with_jobs=True)
+
+
+def look_at_services(with_jobs):
+    """Return a line about the servers, and `with_jobs` of systemd also about those; Stop names what is down."""
     units = {path.name: path.read_text() for path in APPDIR.glob("system/*.*") if path.suffix in (".service", ".timer")}
     supervisor = APPDIR / "supervisor.conf"
     if units:
         done = run("systemctl", "is-active", *units)
         states = dict(zip(units, done.stdout.split(), strict=False))
         idle = {name for name in units if "WantedBy" not in units[name]}  # jobs, which are only wrong when they failed
-        down = {name: now for name, now in states.items() if now == "failed" or (now != "active" and name not in idle)}
+        wanted = {"active"}, {"active", "inactive", "activating"} if with_jobs else {*states.values()}
+        down = {name: now for name, now in states.items() if now not in wanted[name in idle]}
         hint = "see journalctl -u NAME; sudo ./services.sh install starts all"
     elif (APPDIR / "log/supervisor.sock").exists():
         done = run(ENV / "bin/supervisorctl", "-c", supervisor, "status")
@@ -130,22 +136,31 @@ def check_web():
 
 
 def check_overnight():
-    """The last run of each overnight automation went well, and is not old."""
-    lines = []
+    """The last run of each overnight automation went well, and is not old; the worst counts."""
+    found = {"FAILED": [], "unknown": [], "ok": []}
     for path in sorted(APPDIR.glob("luigitasks/overnight_*.py")):
-        name = path.stem.removeprefix("overnight_")
-        last = APPDIR / f"luigi/log/last-{name}"
-        if not last.exists():
-            raise Unknown(f"{name} has not run by overnight.sh yet")
-        day, code = last.read_text().split()
-        if code != "0":
-            again = f"see luigi/log/luigi.log, then run ./overnight.sh {name} {day}"
-            raise Stop(f"{name} for {day} ended with code {code}; {again}")
-        age = (datetime.date.today() - datetime.date.fromisoformat(day)).days
-        if age > 2:
-            raise Stop(f"{name} ran last for {day}, {age} days ago; is cron or its timer on?")
-        lines.append(f"{name} for {day} is done")
-    return "; ".join(lines) or "there is none"
+        status, text = last_night(path.stem.removeprefix("overnight_"))
+        found[status].append(text)
+    if found["FAILED"]:
+        raise Stop("; ".join(found["FAILED"]))
+    if found["unknown"]:
+        raise Unknown("; ".join(found["unknown"]))
+    return "; ".join(found["ok"]) or "there is none"
+
+
+def last_night(name):
+    """Return the status of an overnight automation, and a line about its last run."""
+    last = APPDIR / f"luigi/log/last-{name}"
+    if not last.exists():
+        return "unknown", f"{name} has not run by overnight.sh yet"
+    day, code = last.read_text().split()
+    if code != "0":
+        again = f"see luigi/log/luigi.log, then run ./overnight.sh {name} {day}"
+        return "FAILED", f"{name} for {day} ended with code {code}; {again}"
+    ran = datetime.date.fromtimestamp(last.stat().st_mtime)  # its date may be an older one that was made up for
+    if (age := (datetime.date.today() - ran).days) > 2:
+        return "FAILED", f"{name} ran last on {ran}, {age} days ago; is cron or its timer on?"
+    return "ok", f"{name} for {day} is done"
 
 
 def check_backup():

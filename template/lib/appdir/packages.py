@@ -154,7 +154,7 @@ def require_index():
     """Stop unless a package index answers: else the newest version is the one that is installed."""
     found = (re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line) for file in requirement_files() for line in lines_of(file))
     names = [match[0] for match in found if match] or ["pip"]
-    if all(pip("index", "versions", "--retries=1", name).returncode for name in names):
+    if all(pip("index", "versions", "--no-input", "--retries=1", name).returncode for name in names):
         raise Stop(f"no package index answers with {names[0]}; nothing has changed: try again when the network is back")
 
 

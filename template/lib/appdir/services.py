@@ -37,7 +37,7 @@ def wait_until_up(seconds=PATIENCE):
     limit = time.monotonic() + seconds
     while True:
         try:
-            lines = [check.check_services(), check.check_web()]
+            lines = [check.look_at_services(with_jobs=False), check.check_web()]
         except Stop as stop:
             if time.monotonic() > limit:
                 raise Stop(f"not all servers are up: {stop}") from None
@@ -70,7 +70,7 @@ def renew():
         if os.geteuid() not in (0, service_user().pw_uid):
             say("services", how.replace(f"{APPDIR}", f"sudo {APPDIR}"))
             return
-        if not supervisor("supervisorctl", "pid").stdout.strip().isdigit():
+        if not is_supervised():
             return
         supervise("restart")
     else:
@@ -161,9 +161,16 @@ def supervisor(program, *args):
     return run(*switch, *command, cwd="/", stdin=-3)
 
 
+def is_supervised():
+    """Return whether the app's own supervisord runs."""
+    if not (APPDIR / "log/supervisor.sock").exists():
+        return False
+    return supervisor("supervisorctl", "pid").stdout.strip().isdigit()
+
+
 def supervise(action):
     """Start supervisord, or let it read its config again and restart all; or stop it, and wait for its end."""
-    is_up = supervisor("supervisorctl", "pid").stdout.strip().isdigit()
+    is_up = is_supervised()
     if action == "stop":
         if is_up and (done := supervisor("supervisorctl", "shutdown")).returncode:
             raise Stop(f"supervisorctl shutdown: {done.stdout.strip()}")

@@ -41,6 +41,7 @@ def main(options):
     run = RUNS / run_as_owner("data", new_run)
     before, output = packages.freeze(), []
     keep_record(run, "requirements-before.txt", before)
+    kept("packages", "keeping a copy of those of now")
     env.keep()
     try:
         migrated = upgrade(output, options.verbose)
@@ -79,6 +80,8 @@ def upgrade(output, verbose):
     What they print goes into the list `output`.
     """
 
+    kept("packages", "upgrading, which takes a minute or two")
+
     def show(text):
         output.append(text)
         if verbose:
@@ -98,10 +101,11 @@ def upgrade(output, verbose):
         raise Stop("pip could not upgrade the packages")
     found = {}
     steps = {
-        "check-app": "the app cannot start with the new packages",
-        "database": "the database could not be upgraded",
+        "check-app": ("building the app", "the app cannot start with the new packages"),
+        "database": ("bringing the schema up to date", "the database could not be upgraded"),
     }
-    for step, problem in steps.items():
+    for step, (doing, problem) in steps.items():
+        kept(step, doing)
         found |= env.result(step)
         show(found["output"] + "".join(f"{line['step']:<11} {line['text']}\n" for line in found.get("lines", [])))
         if not found["ok"]:
