@@ -9,7 +9,7 @@ import time
 
 from appdir import check
 from appdir.answers import WEB
-from appdir.core import APPDIR, ENV, Stop, load_config, note, reason
+from appdir.core import APPDIR, ENV, Stop, load_config, note
 from appdir.users import as_service_user, run_as_owner
 
 PATIENCE = 120  # seconds until the login page must answer
@@ -44,7 +44,8 @@ def wait_for_page(server, said):
         except Stop as stop:
             if server.poll() is not None:
                 said.seek(0)
-                raise Stop(f"the app does not start: {reason(said.read())}") from None
+                last = (said.read().strip().splitlines() or ["it did not say why"])[-1]
+                raise Stop(f"the app does not start: {last}") from None
             if time.monotonic() > limit:
                 raise Stop(f"the app does not answer: {stop}") from None
             time.sleep(0.5)
