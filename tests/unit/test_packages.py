@@ -146,6 +146,7 @@ def test_pip_has_the_last_word(monkeypatch, tmp_path):
         return SimpleNamespace(returncode=int(command == "uv"))
 
     monkeypatch.setattr(packages, "run", run)
+    monkeypatch.setattr(packages, "let_others_read", lambda: None)
     assert packages.install(files=[], stdout="shown").returncode == 0
     assert ran == [("uv", None), ("pip", "shown")]
 

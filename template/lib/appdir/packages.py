@@ -122,8 +122,14 @@ def install(*args, files, **options):
         done = run(*command, umask=0o022, **options if command is commands[-1] else {})
         if done.returncode == 0:
             break
+    let_others_read()
     importlib.invalidate_caches()
     return done
+
+
+def let_others_read():
+    """Let whoever runs the servers read the packages: uv keeps the modes of its cache, whatever the umask is now."""
+    run("chmod", "--recursive", "go+rX", *(ENV / part for part in ("bin", "lib", "share") if (ENV / part).exists()))
 
 
 def install_missing(files=None):

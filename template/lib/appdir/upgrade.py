@@ -99,6 +99,7 @@ def upgrade(output, verbose):
             break
     else:
         raise Stop("pip could not upgrade the packages")
+    packages.let_others_read()
     found = {}
     steps = {
         "check-app": ("building the app", "the app cannot start with the new packages"),
