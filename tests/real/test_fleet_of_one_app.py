@@ -146,7 +146,7 @@ def test_pinned_version(one):
 def test_update_whose_setup_fails_is_undone(one):
     """The new version loads, so it comes in; a step of its setup.sh then fails."""
     step = one.template / "template/lib/appdir/database.py"
-    step.write_text(step.read_text() + "\n\ndef prepare():\n    raise Stop('no such role')\n")
+    step.write_text(step.read_text() + "\n\ndef prepare(*_):\n    raise Stop('no such role')\n")
     release(one.template, "v1.2.0")
     before = files(one.app)
     output = one.play("update.yml", "-e", "app_dir_version=v1.2.0", code=2)
