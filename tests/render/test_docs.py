@@ -134,7 +134,7 @@ def test_options(help_of):
     """Those that follow a command are in its help; those that stand alone are in that of a script or of Copier."""
     pattern = rf"(?:^|[/ ])({'|'.join(COMMANDS)})((?: [^;|&]+)?)"
     seen = 0
-    for page in PAGES:
+    for page in (page for page in PAGES if page.name != "failures.md"):  # which holds whole messages
         for span in spans(page):
             for command, rest in re.findall(pattern, span):
                 for option in re.findall(r"(?<=\s)--[a-z-]+", rest):
