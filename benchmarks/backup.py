@@ -10,15 +10,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from update import progress, run, timed  # beside us, not installed
+from update import progress, renderer, run, timed  # beside us, not installed
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-import copier
-from real import envs
 from real.apps import KINDS, make_app
 from real.backups import repository, variables
-from support import release_work_tree
 
 
 def fill(folder, count):
@@ -35,14 +32,9 @@ def main():
     parser.add_argument("--files", type=int, default=100_000, help="files in data/")
     parser.add_argument("--runs", type=int, default=3, help="of which the least counts")
     options = parser.parse_args()
-    os.environ |= {"ADMIN_PASSWORD": "s3cret", "UV_CACHE_DIR": envs.UV_CACHE, "PIP_CACHE_DIR": envs.PIP_CACHE}
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        template = release_work_tree(work / "template")
-
-        def render(folder, **answers):
-            copier.run_copy(str(template), folder, data={"app_name": "poser"} | answers, defaults=True, quiet=True)
-
+        render = renderer(work / "template")
         progress("setting up an app dir")
         app = make_app(render, work / "poser", **KINDS["wuttaweb"])
         app.setup("--quiet")

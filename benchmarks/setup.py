@@ -5,20 +5,16 @@ from their caches, which a first round fills.  Everything happens in a temporary
 """
 
 import argparse
-import os
 import sys
 import tempfile
 from pathlib import Path
 
-from update import progress, timed  # beside us, not installed
+from update import progress, renderer, timed  # beside us, not installed
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-import copier
-from real import envs
 from real.apps import KINDS, make_app
 from real.envs import make_env
-from support import release_work_tree
 
 
 def main():
@@ -27,14 +23,9 @@ def main():
     parser.add_argument("--kind", default="tailbone", choices=KINDS, help="the app that is set up")
     parser.add_argument("--runs", type=int, default=3, help="of which the least counts")
     options = parser.parse_args()
-    os.environ |= {"ADMIN_PASSWORD": "s3cret", "UV_CACHE_DIR": envs.UV_CACHE, "PIP_CACHE_DIR": envs.PIP_CACHE}
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        template = release_work_tree(work / "template")
-
-        def render(folder, **answers):
-            copier.run_copy(str(template), folder, data={"app_name": "poser"} | answers, defaults=True, quiet=True)
-
+        render = renderer(work / "template")
         took = {"pip": [], "setup": [], "idle": []}
         for number in range(options.runs + 1):
             progress(f"round {number} of {options.runs}")

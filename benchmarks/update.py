@@ -18,6 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
+import copier
 from real import envs
 from real.apps import make_app
 from real.envs import uv
@@ -38,6 +39,20 @@ def timed(*command):
     start = time.perf_counter()
     run(*command)
     return time.perf_counter() - start
+
+
+def renderer(repo):
+    """Return the function that make_app() renders with, from the work tree as a release in `repo`.
+
+    setup.sh then asks for no password, and packages come from the caches of the tests.
+    """
+    os.environ |= {"ADMIN_PASSWORD": "s3cret", "UV_CACHE_DIR": envs.UV_CACHE, "PIP_CACHE_DIR": envs.PIP_CACHE}
+    release_work_tree(repo)
+
+    def render(folder, **answers):
+        copier.run_copy(str(repo), folder, data={"app_name": "poser"} | answers, defaults=True, quiet=True)
+
+    return render
 
 
 def our_template(repo):
