@@ -25,7 +25,7 @@ def make_env(folder, python, requirements=None):
     uv("venv", "--quiet", "--seed", "--allow-existing", "--python", find_python(python) or python, folder)
     if requirements:
         install(folder, requirements)
-        if python not in RARE:
+        if python not in RARE and shared_envs:  # benchmarks share none
             compile_packages(folder)
 
 
