@@ -139,10 +139,10 @@ def real(session):
 
 @nox.session
 def benchmarks(session):
-    """Print as ratios what copies, updates, setups, backups and a fleet cost; `-- update --runs 3` runs one."""
+    """Print as ratios what updates, setups, backups, a fleet and web pages cost; `-- update --runs 3` runs one."""
     session.install(COPIER, *FLEET, "pyyaml", "uv")
     name, *options = session.posargs or ["all"]
-    for one in ("update", "setup", "backup", "fleet") if name == "all" else (name,):
+    for one in ("update", "setup", "backup", "fleet", "web") if name == "all" else (name,):
         env = {"PYTHONDONTWRITEBYTECODE": None}  # else each run compiles all of Copier again, which hides the rest
         session.run("python", f"benchmarks/{one}.py", *options, env=env)
 

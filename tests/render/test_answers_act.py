@@ -101,7 +101,7 @@ ARRIVES = {
 SWITCHES = {
     "starter": {
         "rattail.conf": ["model_spec = poser.db.model"],
-        "web.conf": ["pyramid.includes = pyramid_exclog poser.web"],
+        "web.conf": ["pyramid.includes = pyramid_exclog appdir.web poser.web"],
     },
     "web": {
         "web.conf": ["[server:main]"], "programs.conf": ["[program:poser-web]"],

@@ -97,7 +97,6 @@ def test_without_the_starter_nothing_names_its_code(render, tmp_path, answers):
     texts = {name: data.decode() for name, (_, data) in files(app).items()}
     names = {name for name, text in texts.items() if re.search(r"\bposer[./]", text)}
     assert names <= {name for name in texts if name.startswith("lib/")}
-    assert "\nthreads = 1\n" in texts["web.conf"]  # no repair of the starter lets threads share a session
 
 
 @pytest.mark.parametrize("framework", ["rattail", "wutta"])

@@ -5,15 +5,18 @@ Looking runs no pip: it reads the metadata of what is installed, as pip itself w
 
 import importlib
 import json
+import os
 import re
 import shutil
 import sys
+import sysconfig
 from importlib import metadata
 from pathlib import Path
 from urllib.parse import unquote
 
 from appdir import core
-from appdir.core import APPDIR, ENV, PYTHON, Stop, kept, run, say, would
+from appdir.answers import WEB
+from appdir.core import APPDIR, ENV, PYTHON, Stop, kept, run, say, would, write
 
 FILES = ("requirements.txt", "local-requirements.txt")  # the template's, and yours
 # settings of pip with which uv installs the same
@@ -146,6 +149,16 @@ def install_missing(files=None):
         raise Stop("pip could not install everything, see above; fix that and run this again")
     if lacking := missing(files):
         raise Stop(f"pip reported success, but this is missing: {', '.join(lacking)}")
+
+
+def let_app_import_lib():
+    """Let the env's Python find lib/, from which web.conf loads appdir.web; the path is relative, for a move."""
+    path = Path(sysconfig.get_path("purelib"), "appdir.pth")
+    line = os.path.relpath(os.path.realpath(APPDIR / "lib"), os.path.realpath(path.parent))
+    if WEB and not (path.exists() and path.read_text().strip() == line):
+        would("packages", f"create {path}")
+        write(path, f"{line}\n".encode(), 0o644)
+        say("packages", f"{path.name} created in the env, so that the web app finds lib/")
 
 
 def main(options):

@@ -35,6 +35,7 @@ def main(options):
         raise Stop(f"secrets.conf is missing; {RESTORE}, or start with ./setup.sh --new-database")
     permissions.main()
     packages.install_missing()
+    packages.let_app_import_lib()
     secretsconf.complete(options.ask_database)
     if OFFLINE_ASSETS:
         users.run_as_owner("data", assets.complete)

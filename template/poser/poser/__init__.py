@@ -9,5 +9,4 @@ handlers.py   what the shop answers when Rattail asks, such as who may do what
 reports       own reports, one per file
 web/views     own pages, one file for each kind of record
 web/menus.py  the menu
-web/repairs.py  small repairs of Tailbone, each with its reason
 """

@@ -17,7 +17,6 @@ VIEWS = [
 
 def includeme(config):
     """Add the shop's part to the web app."""
-    config.include("poser.web.repairs")
     # Tailbone is not ready for views yet: add them first thing when it is
     config.action(None, include_views, (config,), order=-100)
 

@@ -1,13 +1,8 @@
-"""Small repairs of Tailbone, each to be deleted once upstream has its own.
-
-Seen with Rattail 0.21.3, Tailbone 0.23.2 and WuttaWeb 0.36.2.
-"""
+"""Repairs of Tailbone, each to be deleted once upstream has its own."""
 
 import tailbone.auth
-from beaker.session import SessionObject
-from pyramid.events import NewRequest, NewResponse
+from pyramid.events import NewRequest
 from rattail.poser import PoserHandler
-from tailbone.auth import TailboneSecurityPolicy
 from tailbone.db import Session
 from tailbone.grids import Grid
 from tailbone.views.members import MemberEquityPaymentView
@@ -21,10 +16,7 @@ from wuttaweb.views.views import MasterViewView
 def includeme(config):
     """Apply all repairs to the web app."""
     config.add_subscriber(forget_last_user, NewRequest)
-    config.add_subscriber(tell_errors_apart, NewResponse)
     rattail_config = config.registry.settings["rattail_config"]
-    let_each_thread_have_its_session()
-    let_logout_end_the_session()
     let_unused_logins_end()
     let_own_code_be_listed(rattail_config)
     let_wuttaweb_pages_in(rattail_config)
@@ -39,40 +31,6 @@ def forget_last_user(event):
     and with versioning on, later logins in that thread would fail.
     """
     Session().continuum_user = None
-
-
-def tell_errors_apart(event):
-    """Answer an error with status 500, so that a monitor or a proxy sees it.
-
-    In production, Tailbone shows its error page with status 200.
-    """
-    failed = getattr(event.request, "exception", None)
-    if failed and event.response.status_int == 200:
-        event.response.status_int = 500
-
-
-def let_each_thread_have_its_session():
-    """Look up who is logged in by the database session of the request's own thread.
-
-    Tailbone keeps one session for all threads, which fails when pages load at once.
-    """
-    TailboneSecurityPolicy.db_session = property(lambda policy: Session(), lambda policy, session: None)
-
-
-def let_logout_end_the_session():
-    """Forget a session for good when its user logs out.
-
-    Tailbone goes on under a new name and leaves what is stored under the old one,
-    so that a copy of the cookie would stay logged in.
-    """
-    clear = SessionObject.delete
-
-    def delete(session):
-        clear(session)
-        # stored while it is empty and still has its name
-        session.persist()
-
-    SessionObject.delete = delete
 
 
 def let_unused_logins_end():

@@ -1,0 +1,56 @@
+"""What the web apps load beside upstream's code, by `pyramid.includes` in web.conf and webapi.conf."""
+
+import importlib.util
+import logging
+from importlib import metadata
+
+REPAIRED = "0.23."  # how the versions of Tailbone begin in which the repairs were seen to be needed
+# of each framework, the policy that says who is logged in, and the database session of a thread
+POLICIES = {
+    "wuttaweb": ("wuttaweb.auth:WuttaSecurityPolicy", "wuttaweb.db:Session"),
+    "tailbone": ("tailbone.auth:TailboneSecurityPolicy", "tailbone.db:Session"),
+}
+
+log = logging.getLogger(__name__)
+
+
+def includeme(config):
+    """Guard the logins, and repair what is known to be broken in the versions that are installed."""
+    from pyramid.events import NewResponse
+
+    from appdir.web import logins
+
+    logins.guard()
+    config.add_subscriber(tell_errors_apart, NewResponse)
+    for package, (policy, session) in POLICIES.items():
+        if importlib.util.find_spec(package):
+            let_each_thread_have_its_session(find(policy), find(session))
+    if "rattail_config" in config.registry.settings:
+        if (version := metadata.version("Tailbone")).startswith(REPAIRED):
+            config.include("appdir.web.tailbone")
+        else:
+            log.warning("Tailbone %s is not %sx, so it is not repaired", version, REPAIRED)
+
+
+def find(spec):
+    """Return what a spec such as wuttaweb.db:Session names."""
+    module, _, name = spec.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def let_each_thread_have_its_session(policy, session):
+    """Look up who is logged in by the database session of the request's own thread.
+
+    Upstream keeps one session for all threads, which fails when pages load at once.
+    """
+    policy.db_session = property(lambda _: session(), lambda *_: None)
+
+
+def tell_errors_apart(event):
+    """Answer an error with the status of an error, so that a monitor or a proxy sees it.
+
+    Both frameworks show their page for it with status 200.
+    """
+    failed = getattr(event.request, "exception", None)
+    if failed and event.response.status_int == 200:
+        event.response.status_int = getattr(failed, "status_int", 500)
