@@ -188,7 +188,7 @@ class App:
     def program(self, name):
         """Return the command with which supervisor runs one of the app's servers, such as web, as a list."""
         programs = configparser.ConfigParser(defaults={"here": str(self.dir)})
-        programs.read(self.dir / "programs.conf")
+        programs.read(self.dir / "supervisor.conf")
         (section,) = (section for section in programs if section.endswith(f"-{name}"))
         return shlex.split(programs[section]["command"])
 

@@ -119,7 +119,7 @@ def test_each_log_has_one_rotator(app):
     assert not re.search("error|warning: (?!logrotate in debug mode)", done.stdout), done.stdout
     by_logrotate = set(re.findall(r"^considering log (\S+)$", done.stdout, re.MULTILINE))
     assert by_logrotate == watched
-    supervised = set(re.findall(r"(log/\S+\.(?:out|log))", (app.dir / "programs.conf").read_text()))
+    supervised = set(re.findall(r"(log/\S+\.(?:out|log))", (app.dir / "supervisor.conf").read_text()))
     supervised |= set(re.findall(r"logfile = %\(here\)s/(\S+)", (app.dir / "supervisor.conf").read_text()))
     assert supervised == ROTATED_BY_SUPERVISOR
     assert len(by_python) == 4

@@ -42,7 +42,7 @@ def app(request, render, tmp_path_factory):
 def test_each_config_is_read_by_the_framework(app):
     module = {"rattail": "rattail.config", "wutta": "wuttjamaican.conf"}[app.framework]
     script = PRINT_CONFIG.format(imports=f"from {module} import make_config")
-    others = {"secrets.conf", "supervisor.conf", "programs.conf"}
+    others = {"secrets.conf", "supervisor.conf"}
     names = [path.name for path in app.dir.glob("*.conf") if path.name not in others]
     assert len(names) >= 5
     (app.dir / "local.conf").write_text("[mine]\nkey = value\n")

@@ -82,7 +82,7 @@ def test_systemd(app_of):
 
 def test_supervisor(app_of):
     programs = configparser.ConfigParser(defaults={"here": "HERE"})
-    programs.read(app_of("supervisor") / "programs.conf")
+    programs.read(app_of("supervisor") / "supervisor.conf")
     assert set(programs["group:poser"]["programs"].split(", ")) == SERVERS.keys()
     found = {name: programs[f"program:{name}"]["command"] for name in SERVERS}
     assert found == {name: f"HERE/../{command}" for name, command in SERVERS.items()}

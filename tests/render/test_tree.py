@@ -117,7 +117,6 @@ def test_host_without_web_app_has_nothing_of_it(render, tmp_path, framework):
 def test_host_without_servers_has_no_supervisor(render, tmp_path, framework):
     app = render(tmp_path / "poser/app", framework=framework, web=False, luigi=False)
     assert not (app / "supervisor.conf").exists()
-    assert not (app / "programs.conf").exists()
     for name in ("requirements.txt", "system/crontab", "README.md"):
         assert "supervisor" not in (app / name).read_text()
 
