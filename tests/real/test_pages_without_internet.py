@@ -4,7 +4,8 @@ import urllib.parse
 
 import pytest
 from real import browser
-from real.apps import ADMIN, make_app
+from real.apps import ADMIN, free_port, make_app
+from real.proxies import nginx
 from support import require
 
 
@@ -37,12 +38,18 @@ def test_admin_logs_in_without_internet(app):
 
 @pytest.mark.parametrize("framework", ["rattail", "wutta"])
 def test_behind_a_url_prefix(render, tmp_path_factory, framework):
-    """With a prefix, all that a page loads is found below it too."""
+    """With a prefix, all that a page loads is found below it too; and the headers of nginx forbid nothing of it."""
     app = make_app(render, tmp_path_factory.mktemp("prefix") / "poser",
-                   framework=framework, reverse_proxy="http", url_prefix="/shop")  # fmt: skip
+                   framework=framework, reverse_proxy="http", url_prefix="/shop", domain="127.0.0.1")  # fmt: skip
     app.setup()
-    with app.serve() as web, browser.Browser() as window:
-        window.login(web.base + "/shop", *ADMIN)
+    port, folder = free_port(), tmp_path_factory.mktemp("nginx")
+    site = (app.dir / "system/nginx.conf").read_text()
+    with app.serve(), nginx(folder, site, {"http": port, "https": port}), browser.Browser() as window:
+        base = f"http://127.0.0.1:{port}/shop"
+        window.login(base, *ADMIN)
+        window.become_root(base, ADMIN[0])
+        window.visit(f"{base}/users/", "Users", "Username")
+        window.visit(f"{base}/appinfo/configure", "Configure App Info", "Basics")
 
 
 @pytest.mark.parametrize("path", ["missing.js", "..%2f..%2fsecrets.conf", "../../secrets.conf", ""])

@@ -1,14 +1,14 @@
 """A real nginx and a real Apache in front of the app, with TLS, at the root and at a URL prefix."""
 
 import http.client
+import re
 import shutil
 import ssl
 import subprocess
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
-from real.apps import ADMIN, KINDS, free_port, listens, make_app, running
+from real.apps import ADMIN, KINDS, free_port, make_app
+from real.proxies import apache, nginx
 from real.web import Web
 from support import require
 
@@ -33,37 +33,6 @@ def includeme(config):
     config.add_route("length", "/length")
     config.add_view(length, route_name="length", require_csrf=False)
 """
-NGINX = """
-daemon off;
-user root;
-pid {folder}/pid;
-error_log {folder}/error.log;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    include {folder}/site.conf;
-}}
-"""
-MODULES = ["mpm_event", "authz_core", "alias", "headers", "proxy", "proxy_http", "ssl"]
-APACHE = "\n".join(
-    [
-        *[f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so" for name in MODULES],
-        "ServerName localhost",
-        "DefaultRuntimeDir {folder}",
-        "PidFile {folder}/pid",
-        "ErrorLog {folder}/error.log",
-        "User www-data",
-        "Group www-data",
-        "Listen 127.0.0.1:{http}",
-        "Listen 127.0.0.1:{https}",
-        "IncludeOptional {folder}/site.con[f]\n",
-    ]
-)
 
 
 @pytest.fixture(scope="module")
@@ -109,37 +78,6 @@ def proxied(request, site, certificate, tmp_path_factory):
         shutil.copy(path, folder)
     with {"nginx": nginx, "apache": apache}[request.param](folder, text, ports):
         yield f"https://localhost:{ports['https']}{prefix}", ssl.create_default_context(cafile=certificate[0]), ports
-
-
-@contextmanager
-def nginx(folder, site, ports):
-    """Run nginx with a site while the `with` lasts, after its own check of it."""
-    program = shutil.which("nginx", path="/usr/sbin:/usr/bin")
-    require(program, "nginx", "nginx-light")
-    site = site.replace("listen 80;", f"listen 127.0.0.1:{ports['http']};")
-    (folder / "site.conf").write_text(site.replace("listen 443 ", f"listen 127.0.0.1:{ports['https']} "))
-    (folder / "nginx.conf").write_text(NGINX.format(folder=folder))
-    command = [program, "-e", folder / "error.log", "-c", folder / "nginx.conf"]
-    checked = subprocess.run([*command, "-t", "-q"], capture_output=True, text=True)
-    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
-    with running(command, folder / "out", lambda: listens(ports["https"])):
-        yield
-
-
-@contextmanager
-def apache(folder, site, ports):
-    """Run Apache with a site while the `with` lasts, after its own check of it."""
-    program = Path("/usr/sbin/apache2")
-    require(program.exists(), "Apache", "apache2-bin")
-    site = site.replace("*:80>", f"*:{ports['http']}>")
-    (folder / "site.conf").write_text(site.replace("*:443>", f"*:{ports['https']}>"))
-    (folder / "apache.conf").write_text(APACHE.format(folder=folder, **ports))
-    checked = subprocess.run([program, "-t", "-f", folder / "apache.conf"], capture_output=True, text=True)
-    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "Syntax OK\n")
-    with running(
-        [program, "-DFOREGROUND", "-f", folder / "apache.conf"], folder / "out", lambda: listens(ports["https"])
-    ):
-        yield
 
 
 def ask(connection, path, **headers):
@@ -196,3 +134,74 @@ def test_largest_upload(proxied):
     connection.putheader("Content-Length", str(LIMIT + 1))
     connection.endheaders()  # that is told before it is sent
     assert connection.getresponse().status == 413
+
+
+def test_larger_upload_without_a_length(proxied):
+    """It is refused while it comes: the page never gets it."""
+    base, tls, ports = proxied
+    path = base.partition(str(ports["https"]))[2]
+    connection = http.client.HTTPSConnection("localhost", ports["https"], context=tls)
+    try:
+        connection.request("POST", f"{path}/length", body=iter([b"x" * 1000000] * 106), encode_chunked=True)
+        status = connection.getresponse().status
+    except (ConnectionError, ssl.SSLError):
+        status = "closed"
+    assert status in (413, 502, "closed")
+
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Referrer-Policy": "same-origin",
+    "Strict-Transport-Security": "max-age=31536000",
+}
+
+
+@pytest.mark.parametrize("page", ["/login", "/libcache/vue-2.6.14.min.js", "/missing"])
+def test_headers(proxied, page):
+    base, tls, ports = proxied
+    path = base.partition(str(ports["https"]))[2]
+    answer, _ = ask(http.client.HTTPSConnection("localhost", ports["https"], context=tls), f"{path}{page}")
+    assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+    assert "frame-ancestors 'self'" in answer.headers["Content-Security-Policy"]
+    assert "https:" not in answer.headers["Content-Security-Policy"]
+    assert not re.search(r"\d", answer.headers["Server"])
+
+
+def test_unknown_host_is_refused(proxied):
+    """Else links and redirects would lead to whatever host a client, or who sent him here, has named."""
+    base, tls, ports = proxied
+    path = base.partition(str(ports["https"]))[2]
+    connection = http.client.HTTPSConnection("localhost", ports["https"], context=tls)
+    assert ask(connection, f"{path}/login", Host="evil.example.com")[0].status == 421
+    answer, _ = ask(http.client.HTTPConnection("localhost", ports["http"]), f"{path}/login", Host="evil.example.com")
+    assert (answer.status, answer.headers["Location"]) == (301, f"https://localhost{path}/login")
+
+
+def test_cookie_is_for_the_app_alone(proxied):
+    base, tls, ports = proxied
+    web = Web(base, tls)
+    web.get("/login")
+    assert {cookie.path for cookie in web.cookies} == {base.partition(str(ports["https"]))[2] + "/"}
+
+
+def test_wrong_passwords_are_refused_by_address(proxied, app):
+    """Whom the app refuses is the client, not the proxy; fail2ban finds the lines about him in the log."""
+    base, tls, ports = proxied
+    path, attacker = base.partition(str(ports["https"]))[2], f"127.1.{ports['https'] % 250}.1"
+    require(shutil.which("fail2ban-regex"), "fail2ban", "fail2ban")
+    before = (app.dir / "log/web.log").stat().st_size
+
+    def login(address, password):
+        web = Web(base, tls, address)
+        form = web.page("/login", "Login")
+        return web.post("/login", {"username": ADMIN[0], "password": password, "_csrf": web.csrf_token(form)}).status
+
+    assert [login(attacker, "wrong") for _ in range(40)] == [200] * 20 + [429] * 20
+    assert login(attacker, ADMIN[1]) == 429
+    Web(base, tls).login(*ADMIN)
+    lines = (app.dir / "log/web.log").read_bytes()[before:].decode()
+    (app.env / "attack.log").write_text(lines)
+    command = ["fail2ban-regex", app.env / "attack.log", app.dir / "system/fail2ban.conf", "--out", "ip"]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert found == [attacker] * 41, path

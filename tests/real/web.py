@@ -1,6 +1,7 @@
 """A small web browser without scripts: keeps cookies, sends forms with their CSRF token."""
 
 import html
+import http.client
 import http.cookiejar
 import json
 import re
@@ -19,6 +20,17 @@ REFUSAL = re.compile("Invalid (?:user credentials|username or password)")
 
 class Unexpected(AssertionError):
     """The app showed or did something other than what it was asked for."""
+
+
+class Https(urllib.request.HTTPSHandler):
+    """What opens https, from an address of this machine, or from any."""
+
+    def __init__(self, tls, address):
+        super().__init__(context=tls)
+        self.options = {"context": tls, "source_address": address and (address, 0)}
+
+    def https_open(self, request):
+        return self.do_open(http.client.HTTPSConnection, request, **self.options)
 
 
 @dataclass
@@ -58,15 +70,18 @@ class Page:
 
 
 class Web:
-    """A session with the web app at a base URL such as http://127.0.0.1:9080; `tls` is an SSL context for https."""
+    """A session with the web app at a base URL such as http://127.0.0.1:9080.
 
-    def __init__(self, base, tls=None):
+    `tls` is an SSL context for https, and `address` one of this machine, from which to come.
+    """
+
+    def __init__(self, base, tls=None, address=None):
         self.base = base
         self.cookies = http.cookiejar.CookieJar()
         self.opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}),
             urllib.request.HTTPCookieProcessor(self.cookies),
-            urllib.request.HTTPSHandler(context=tls),
+            Https(tls, address),
         )
 
     def get(self, path, **headers):

@@ -9,7 +9,7 @@ from support import ANSWERS, questions
 ARRIVES = {
     "app_name": (1, {
         "web.conf": ["beaker.session.key = corner_shop"],
-        "programs.conf": ["[group:corner_shop]", "[program:corner_shop-web]"],
+        "supervisor.conf": ["[group:corner_shop]", "[program:corner_shop-web]"],
         "wutta.conf": ["default.sender = corner_shop@localhost"],
         "lib": ['APP_NAME = "corner_shop"'],
     }),
@@ -40,7 +40,7 @@ ARRIVES = {
     "web_port": (1, {"web.conf": ["port = 9180"]}),
     "reverse_proxy": (3, {
         "web.conf": ["trusted_proxy = 127.0.0.1", "beaker.session.secure = true"],
-        "system/nginx.conf": ["listen 443 ssl http2;", "return 301 https://$host$request_uri;"],
+        "system/nginx.conf": ["listen 443 ssl http2;", "return 301 https://shop.example.com$request_uri;"],
         "system/apache.conf": ["SSLEngine on", "Redirect permanent / https://shop.example.com/"],
     }),
     "url_prefix": (3, {
@@ -92,7 +92,7 @@ ARRIVES = {
     }),
     "luigi_port": (1, {
         "luigi/luigi.cfg": ["scheduler_port = 9182"],
-        "programs.conf": ["command = %(here)s/../bin/luigid --address 127.0.0.1 --port 9182"],
+        "supervisor.conf": ["command = %(here)s/../bin/luigid --address 127.0.0.1 --port 9182"],
     }),
     "web_api_port": (2, {"webapi.conf": ["port = 9181"]}),
     "backup_repository": (3, {"lib": ['BACKUP_REPOSITORY = "sftp:backup@example.com:/srv/poser"']}),
@@ -104,7 +104,7 @@ SWITCHES = {
         "web.conf": ["pyramid.includes = pyramid_exclog appdir.web poser.web"],
     },
     "web": {
-        "web.conf": ["[server:main]"], "programs.conf": ["[program:poser-web]"],
+        "web.conf": ["[server:main]"], "supervisor.conf": ["[program:poser-web]"],
         "requirements.txt": ["Tailbone", "pyramid_exclog", "Paste"],
         "rattail.conf": ["[rattail.cleanup]", "web.menus.handler.spec = poser.web.menus:ShopMenuHandler"],
         "data": ["uploads", "libcache"], ".": ["sessions", "web.conf"], "poser/poser": ["web"],
@@ -119,13 +119,14 @@ SWITCHES = {
     "exports": {"rattail.conf": ["export.files = %(here)s/data/exports"], "data/exports": ["report_output"]},
     "uploads": {"data": ["uploads"]},
     "luigi": {
-        "programs.conf": ["[program:poser-luigid]"], "requirements.txt": ["luigi"], "rattail.conf": ["[rattail.luigi]"],
+        "supervisor.conf": ["[program:poser-luigid]"],
+        "requirements.txt": ["luigi"], "rattail.conf": ["[rattail.luigi]"],
         "system/crontab": ["30 01 * * * @USER@ @APPDIR@/overnight.sh --quiet main"],
         "system/logrotate.conf": ['"luigi/log/luigi.log"'],
     },
-    "web_api": {"programs.conf": ["command = %(here)s/../bin/pserve file+ini:%(here)s/webapi.conf"]},
-    "datasync": {"programs.conf": ["[program:poser-datasync]"], "datasync.conf": ["[rattail.datasync]"]},
-    "filemon": {"programs.conf": ["[program:poser-filemon]"], "filemon.conf": ["monitor = userfiles"]},
+    "web_api": {"supervisor.conf": ["command = %(here)s/../bin/pserve file+ini:%(here)s/webapi.conf"]},
+    "datasync": {"supervisor.conf": ["[program:poser-datasync]"], "datasync.conf": ["[rattail.datasync]"]},
+    "filemon": {"supervisor.conf": ["[program:poser-filemon]"], "filemon.conf": ["monitor = userfiles"]},
     "work": {"rattail.conf": ["workdir = %(here)s/work"], "work": ["csv"]},
     "backups": {"system/crontab": ["30 03 * * * @USER@ @APPDIR@/backup.sh --quiet"]},
 }  # fmt: skip
