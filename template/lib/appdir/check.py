@@ -198,8 +198,9 @@ def check_template():
     return f"{found['current_version']} is the newest version"
 
 
-CHECKS = [check_services, check_permissions, check_disk, check_web, check_overnight, check_backup, check_template]
-OF_THE_APP = [check_config, check_database]  # they load its code, so they run as the user that owns its logs
+CHECKS = [check_services, check_permissions, check_disk, check_web, check_template]
+# they load the app's code, or read what it wrote, so they run as the user that owns its logs
+OF_THE_APP = [check_config, check_database, check_overnight, check_backup]
 
 
 def look(check):

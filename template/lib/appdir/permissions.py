@@ -17,6 +17,7 @@ from appdir.users import service_user, user
 
 # the modes that something may have at most: what the app writes, secrets, and everything else
 WRITTEN, SECRETS, CODE = ("cache", "data", "log", "luigi", "sessions", "work"), ("secrets.conf", "restic.env"), ()
+SHARED_WITH_CONFIG = "luigi"  # the app writes beside config: it owns its own files there, and cannot touch others
 MODES = {WRITTEN: 0o770, SECRETS: 0o640, CODE: 0o750}
 APART = {*WRITTEN, ".update", ".adopt", ".git"}
 CONFIG_INSIDE = ("luigi/luigi.cfg", "luigi/logging.conf")
@@ -37,8 +38,11 @@ def places():
             yield Path(folder, name), False, MODES[SECRETS] if top and name in SECRETS else MODES[CODE] | spared
     for name in filter(lambda name: (APPDIR / name).exists(), CONFIG_INSIDE):
         yield APPDIR / name, False, MODES[CODE] | spared
+    if (APPDIR / SHARED_WITH_CONFIG).is_dir():
+        yield APPDIR / SHARED_WITH_CONFIG, False, 0o1770
     for name in filter(lambda name: (APPDIR / name).is_dir(), WRITTEN):
-        yield (APPDIR / name).resolve(), True, MODES[WRITTEN]  # data may be a link
+        if name != SHARED_WITH_CONFIG:
+            yield (APPDIR / name).resolve(), True, MODES[WRITTEN]  # data may be a link
         for folder, folders, names in os.walk(APPDIR / name):
             inside = Path(folder).relative_to(APPDIR).as_posix()
             here = [*folders, *(names if inside in SHARED else [])]
@@ -68,17 +72,22 @@ def wrong():
         owner, group, mode = now.st_uid, now.st_gid, stat.S_IMODE(now.st_mode)
         if stat.S_ISLNK(now.st_mode):
             continue
+        is_file = stat.S_ISREG(now.st_mode)
         if is_written and owner != server.pw_uid:
             # a folder that an admin gave to somebody else, for a share, stays so
-            if owner in (0, deployer) or stat.S_ISREG(now.st_mode) or path.parent == APPDIR:
+            if owner in (0, deployer) or is_file or path.parent == APPDIR:
                 owner, group = server.pw_uid, server.pw_gid
+            if is_file and now.st_nlink > 1:  # it may be a file of somebody else, linked here to get it
+                owner, group = now.st_uid, now.st_gid
         elif not is_written:
             owner = owner if owner in (0, deployer) else deployer
             if SERVICE_USER and group != server.pw_gid:
                 group, mode = server.pw_gid, mode | (mode & 0o500) >> 3
             if SERVICE_USER and stat.S_ISDIR(now.st_mode):
                 mode |= stat.S_ISGID  # so that what comes in later is of that group, too
-        mode &= most | 0o7000
+            if SERVICE_USER and path == APPDIR / SHARED_WITH_CONFIG:
+                mode |= stat.S_ISVTX | (mode & 0o700) >> 3
+        mode &= most | (0 if is_file else 0o3000)
         if (owner, group, mode) != (now.st_uid, now.st_gid, stat.S_IMODE(now.st_mode)):
             found.append((path, owner, group, mode))
     return found
