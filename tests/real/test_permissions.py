@@ -10,7 +10,7 @@ from real.backups import variables
 from real.envs import uv
 from real.users import DEVELOPER, PYTHON, SERVICE_USER, by, open_folder, user_group
 from real.web import Web
-from support import generated, git, release
+from support import generated, git, release, require
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +49,10 @@ def test_all_is_corrected(app):
     for name in ("web.conf", "luigi/luigi.cfg", "poser/poser/handlers.py", "lib/appdir/check.py", "system/crontab"):
         assert told(app.dir / name) == ("root", group, 0o640), name
     assert told(app.dir / "setup.sh") == ("root", group, 0o750)
+    assert told(app.dir / "luigi") == ("root", group, 0o3770)
     for name in ("lib", "luigitasks"):  # new files in these come into that group, too
         assert told(app.dir / name) == ("root", group, 0o2750), name
-    for name in ("data", "data/batches/inventory", "log", "luigi", "luigi/log", "sessions/lock", "work/user-files"):
+    for name in ("data", "data/batches/inventory", "log", "luigi/log", "sessions/lock", "work/user-files"):
         assert (app.dir / name).owner() == SERVICE_USER, name
     secret = subprocess.run(by(SERVICE_USER, "cat", app.dir / "secrets.conf"), capture_output=True, cwd="/")
     assert secret.stdout == b"secret"
@@ -90,6 +91,30 @@ def test_folder_changes_hands_with_all_in_it(app, tmp_path):
     assert outside.owner() == "root"
     (app.dir / "data").unlink()
     volume.rename(app.dir / "data")
+
+
+def test_no_program_of_the_service_user_becomes_roots(app):
+    """Not even where luigi/ is still his own, as in app dirs of an early version; nor a file that he linked."""
+    correct(app)
+    config, target = app.dir / "luigi/luigi.cfg", app.env / "deployer"
+    kept = config.read_text()
+    shutil.chown(app.dir / "luigi", SERVICE_USER)
+    config.unlink()
+    target.touch()
+    subprocess.run(by(SERVICE_USER, "sh", "-c", f"cp /bin/true {config} && chmod 6755 {config}"), check=True, cwd="/")
+    (app.dir / "log/linked").hardlink_to(target)  # as he can where fs.protected_hardlinks is 0
+    correct(app)
+    assert told(config) == ("root", user_group(SERVICE_USER), 0o755)
+    assert target.owner() == "root"
+    shutil.chown(config, SERVICE_USER)
+    config.chmod(0o6755)
+    correct(app)
+    assert told(config) == ("root", user_group(SERVICE_USER), 0o755)
+    with pytest.raises(subprocess.CalledProcessError):
+        subprocess.run(by(SERVICE_USER, "mv", config, f"{config}.mine"), check=True, capture_output=True, cwd="/")
+    subprocess.run(by(SERVICE_USER, "touch", app.dir / "luigi/state.pickle"), check=True, cwd="/")
+    (app.dir / "log/linked").unlink()
+    config.write_text(kept)
 
 
 @pytest.mark.parametrize(
@@ -156,13 +181,14 @@ TABLE = """
 import sys
 
 sys.path.insert(0, "lib")
-from appdir.permissions import MODES, WRITTEN
+from appdir.permissions import MODES, SHARED_WITH_CONFIG, WRITTEN
 
 print("| in the app dir | owner | group | mode, at most |\\n| --- | --- | --- | --- |")
 for paths, mode in MODES.items():
     owner = "service user" if paths == WRITTEN else "who deploys, or root"
-    names = ", ".join(f"`{path}`" for path in paths) or "all else: config, scripts, code"
+    names = ", ".join(f"`{path}`" for path in paths if path != SHARED_WITH_CONFIG) or "all else: config, scripts, code"
     print(f"| {names} | {owner} | the service user's | {mode:04o} |")
+print(f"| `{SHARED_WITH_CONFIG}` | who deploys, or root | the service user's | 1770: each can remove only his own |")
 """
 
 
@@ -173,6 +199,7 @@ def test_the_docs_tell_it(app):
 
 def test_whole_life_without_rights(template, tmp_path):
     """A user who is not root copies, sets up, serves, runs a night, upgrades, updates, backs up, and restores."""
+    require(shutil.which("crontab"), "crontab", "cron")
     with open_folder() as folder:
         versions, env = folder / "template", folder / "poser"
         git("clone", "--quiet", template, versions, cwd="/")
@@ -198,10 +225,18 @@ def test_whole_life_without_rights(template, tmp_path):
         give(env)
         run("./setup.sh")
         run("./setup.sh", "--check")
-        run("../bin/supervisord", "-c", "supervisor.conf")
+        refused = app.run("./services.sh", "install", check=False)
+        assert (refused.returncode, f"run this as that user: sudo -u {DEVELOPER} " in refused.stdout) == (1, True)
+        subprocess.run(by(DEVELOPER, "crontab", "-"), input="0 1 * * * mine\n", text=True, check=True, cwd="/")
         try:
+            for _ in range(2):
+                run("./services.sh", "install")
+            jobs = run("crontab", "-l").stdout
+            assert jobs.startswith("0 1 * * * mine\n")
+            assert f"\n30 03 * * * {app.dir}/backup.sh --quiet\n" in jobs
+            assert f"\n@reboot {env}/bin/supervisord -c {app.dir}/supervisor.conf\n" in jobs
+            assert jobs.count("cleanup.sh") == 1
             web = Web(f"http://127.0.0.1:{port}")
-            until(lambda: listens(port))
             web.login(*ADMIN)
             run("./overnight.sh")
             run("./cleanup.sh")
@@ -220,8 +255,10 @@ def test_whole_life_without_rights(template, tmp_path):
             assert "FAILED" not in found
             run("./setup.sh", "--check")
         finally:
-            run("../bin/supervisorctl", "-c", "supervisor.conf", "shutdown")
-            until(lambda: not (app.dir / "log/supervisord.pid").exists())  # the last that supervisord does
+            run("./services.sh", "remove")
+            assert not listens(port)
+            assert run("crontab", "-l").stdout == "0 1 * * * mine\n"
+            subprocess.run(by(DEVELOPER, "crontab", "-r"), cwd="/")
         secrets = environment | variables(app)
         env.rename(folder / "lost")
         restore = "restic dump --tag poser,appdir latest /restore.sh > restore.sh && sh restore.sh backups/poser poser"

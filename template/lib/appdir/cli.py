@@ -49,7 +49,7 @@ The ages are in lib/appdir/cleanup.py and system/logrotate.conf.
 
 services ACTION
 Installs the servers and nightly jobs of the app on this system, or starts, stops and shows the servers.
-sudo ./services.sh install
+./services.sh install
 
 overnight --quiet NAME DATE
 Runs an overnight automation for a date. What is done for that date is not done again.

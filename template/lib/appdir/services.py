@@ -2,18 +2,20 @@
 
 import os
 import re
+import shutil
 import time
 from pathlib import Path
 
 from appdir import check
-from appdir.answers import APP_NAME, SERVICES
-from appdir.core import APPDIR, ENV, Stop, report, run, say
-from appdir.users import service_user, user
+from appdir.answers import APP_NAME, SERVICE_USER, SERVICES
+from appdir.core import APPDIR, ENV, Stop, reason, report, run, say
+from appdir.users import require_owner, service_user, user
 
 UNITS = Path("/etc/systemd/system")
 CRON = Path("/etc/cron.d")
 ACTIONS = ("install", "remove", "start", "stop", "restart", "status")
 NOT_ROOT = "the servers must not run as root; name a service user: ./update.sh --data service_user=NAME"
+NO_CRON = "cron is missing; install it with: apt-get install cron"
 PATIENCE = 90  # seconds until the servers must be up, or down
 
 
@@ -79,29 +81,71 @@ def renew():
 
 
 def install(is_wanted):
-    """Install, or remove, as root: units and timers of systemd, or cron jobs and supervisor."""
-    owner = service_user()
-    if os.geteuid() != 0:
-        raise Stop(f"only root can do that: sudo {APPDIR}/services.sh {'install' if is_wanted else 'remove'}")
+    """Install, or remove: as root units and timers of systemd or cron jobs, or as the owner jobs in his own crontab."""
+    owner, by_systemd = service_user(), SERVICES == "systemd"
     if owner.pw_uid == 0:
         raise Stop(NOT_ROOT)
-    by_systemd = SERVICES == "systemd"
-    units = [*APPDIR.glob("system/*.service"), *APPDIR.glob("system/*.timer")]
-    wanted = {path.name: path for path in units} if by_systemd else {APP_NAME: APPDIR / "system/crontab"}
-    gone = put(UNITS if by_systemd else CRON, wanted if is_wanted else {}, owner.pw_name)
-    if by_systemd:
-        for path in gone:
-            systemctl("disable", "--now", path.name)
-            path.unlink()
-        systemctl("daemon-reload")
-        if is_wanted and started_units():
-            systemctl("enable", *started_units())
-            systemctl("restart", *started_units())
-    else:
+    if not SERVICE_USER and by_systemd:
+        how = "answer service_user=NAME, or services=supervisor, which needs no root"
+        raise Stop(f"root does not run what {owner.pw_name} can change; {how}: see ./update.sh --help")
+    if SERVICE_USER and APPDIR.stat().st_uid == owner.pw_uid:
+        raise Stop(f"{owner.pw_name} can change the app dir, and so what root installs; run: sudo chown root {APPDIR}")
+    if not by_systemd:
+        install_jobs(owner, is_wanted)
         if SERVICES == "supervisor":
             supervise("restart" if is_wanted else "stop")
-        for path in gone:
+        return
+    require_root(is_wanted)
+    units = {path.name: path for pattern in ("*.service", "*.timer") for path in APPDIR.glob(f"system/{pattern}")}
+    for path in put(UNITS, units if is_wanted else {}, owner.pw_name):
+        systemctl("disable", "--now", path.name)
+        path.unlink()
+    systemctl("daemon-reload")
+    if is_wanted and started_units():
+        systemctl("enable", *started_units())
+        systemctl("restart", *started_units())
+
+
+def require_root(is_wanted):
+    """Stop unless root runs this."""
+    if os.geteuid() != 0:
+        raise Stop(f"only root can do that: sudo {APPDIR}/services.sh {'install' if is_wanted else 'remove'}")
+
+
+def install_jobs(owner, is_wanted):
+    """Put the jobs of system/crontab into cron.d, or into the crontab of the owner, or remove them there."""
+    source = APPDIR / "system/crontab"
+    if SERVICE_USER:
+        require_root(is_wanted)
+        for path in put(CRON, {APP_NAME: source} if is_wanted else {}, owner.pw_name):
             path.unlink()
+        return
+    require_owner()
+    if not shutil.which("crontab"):
+        raise Stop(NO_CRON)
+    if (system := CRON / APP_NAME).exists() and f"from {APPDIR}/system " in system.read_text():
+        raise Stop(f"{system} still runs the jobs, as an earlier version installed it; run: sudo rm {system}")
+    listed = run("crontab", "-l")
+    if listed.returncode and "no crontab for" not in listed.stderr:
+        raise Stop(f"crontab: {listed.stderr.strip()}")
+    before = listed.stdout
+    mark, end = f"# Jobs of {APPDIR}", f"# End of {APPDIR}"
+    text = re.sub(rf"(?ms)^{re.escape(mark)}$.*?^{re.escape(end)}\n", "", before)
+    if is_wanted:
+        jobs = filled_in(source, owner.pw_name).replace(f" {owner.pw_name} {APPDIR.parent}/", f" {APPDIR.parent}/")
+        text += f"{mark}\n{jobs}{end}\n"
+    if text != before:
+        done = run("crontab", "-", input=text)
+        if done.returncode or run("crontab", "-l").stdout != text:
+            raise Stop(f"crontab did not take the jobs: {done.stderr.strip()}")
+
+
+def filled_in(source, user):
+    """Return a file of system/ with the paths of this app dir."""
+    text = source.read_text().replace("@ENV@/..", str(ENV.parent))
+    for word, value in {"@APPDIR@": APPDIR, "@ENV@": ENV, "@USER@": user}.items():
+        text = text.replace(word, str(value))
+    return text
 
 
 def put(folder, wanted, user):
@@ -110,17 +154,14 @@ def put(folder, wanted, user):
     `wanted` are the files by the name that they get there.  Nothing is written if one is that of another app dir.
     """
     if not folder.is_dir():
-        raise Stop(f"{folder} is missing; install cron with: apt-get install cron")
+        raise Stop(NO_CRON)
     mark, found = f"from {APPDIR}/system ", [path for path in folder.glob(f"{APP_NAME}*") if path.is_file()]
     ours = [path for path in found if mark in path.read_text(errors="replace")]
     if others := [folder / name for name in wanted if (folder / name).exists() and folder / name not in ours]:
         raise Stop(f"{others[0]} does not come from this app dir; remove it, or answer another app_name")
     for name, source in wanted.items():
-        text = source.read_text().replace("@ENV@/..", str(ENV.parent))
-        for word, value in {"@APPDIR@": APPDIR, "@ENV@": ENV, "@USER@": user}.items():
-            text = text.replace(word, str(value))
         draft = folder / f".{name}.new"
-        draft.write_text(text)
+        draft.write_text(filled_in(source, user))
         draft.chmod(0o644)
         draft.replace(folder / name)
     return sorted(path for path in ours if path.name not in wanted)
@@ -185,4 +226,4 @@ def supervise(action):
     elif service_user().pw_uid == 0:
         raise Stop(NOT_ROOT)
     elif (done := supervisor("supervisord", "--silent")).returncode:
-        raise Stop(f"supervisord does not start: {done.stderr.strip()}")
+        raise Stop(f"supervisord does not start: {reason(done.stderr)}")

@@ -16,10 +16,11 @@ HEADER = """\
 # Keep a copy elsewhere: without this password, no backup can be opened.
 # Keys that a repository needs go here too, such as AWS_ACCESS_KEY_ID=..., or another RESTIC_REPOSITORY=...
 """
+INSTALL = f"{'sudo ' * bool(SERVICE_USER)}{APPDIR}/services.sh install"
 START = {
-    "systemd": f"sudo {APPDIR}/services.sh install",
+    "systemd": INSTALL,
     "supervisor": f"{APPDIR}/services.sh start",
-    "none": f"{ENV}/bin/pserve file+ini:{APPDIR}/web.conf" if URL else f"sudo {APPDIR}/services.sh install",
+    "none": f"{ENV}/bin/pserve file+ini:{APPDIR}/web.conf" if URL else INSTALL,
 }
 
 
