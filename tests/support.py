@@ -31,6 +31,7 @@ ANSWERS = [
         "send_mail": True,
         "mail_from": "shop@example.com",
         "mail_to": "operator@example.com",
+        "alerts": "both",
     },
     {
         "web_host": "192.0.2.1",
@@ -43,6 +44,7 @@ ANSWERS = [
         "export_types": ["own"],
         "overnight": ["main", "weekly"],
         "backup_repository": "sftp:backup@example.com:/srv/poser",
+        "alerts": "heartbeat",
     },
     {"services": "systemd", "service_user": "poser", "datasync": True, "filemon": True, "reverse_proxy": "http"},
     {"batch_types": [], "export_types": [], "overnight": [], "services": "none", "starter": False},

@@ -11,7 +11,7 @@ def test_no_services_and_no_backups(render, tmp_path):
     assert "supervisor" not in ready
     for name in ("backup.sh", "restore.sh", "restic.env", "supervisor.conf", "../bin/supervisord"):
         assert not (app.dir / name).exists(), name
-    assert "overnight.sh" in (app.dir / "system/crontab").read_text()
+    assert "job overnight-main" in (app.dir / "system/crontab").read_text()
     assert not [path for path in app.dir.glob("system/*") if "backup" in path.read_text()]
     app.run("./overnight.sh", "--quiet")
     with app.serve() as web:

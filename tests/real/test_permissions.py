@@ -233,9 +233,9 @@ def test_whole_life_without_rights(template, tmp_path):
                 run("./services.sh", "install")
             jobs = run("crontab", "-l").stdout
             assert jobs.startswith("0 1 * * * mine\n")
-            assert f"\n30 03 * * * {app.dir}/backup.sh --quiet\n" in jobs
+            assert f"\n30 03 * * * {app.dir}/lib/run job backup\n" in jobs
             assert f"\n@reboot {env}/bin/supervisord -c {app.dir}/supervisor.conf\n" in jobs
-            assert jobs.count("cleanup.sh") == 1
+            assert jobs.count("job cleanup") == 1
             web = Web(f"http://127.0.0.1:{port}")
             web.login(*ADMIN)
             run("./overnight.sh")

@@ -99,9 +99,10 @@ def done_for_real(app, job):
     elif job == "backup":
         assert len(snapshots(app)) == len(backups) + 1
         assert " done: " in (app.dir / "log/last-backup").read_text()
-    else:
-        assert job == "cleanup"
+    elif job == "cleanup":
         assert not expired.exists()
+    else:
+        assert (app.dir / f"log/job-{job}.out").read_text() == ""
 
 
 class TestOwnSupervisor:
@@ -196,16 +197,13 @@ def test_cron_and_own_supervisor(shop):
         assert "/usr/local/bin:" in path
         jobs = [line.split(maxsplit=6)[5:] for line in lines if not line.startswith("@")]
         assert {user for user, _ in jobs} == {SERVICE_USER}
-        assert [re.search(r"(\w+)\.sh", command)[1] for _, command in jobs] == [
-            "overnight",
-            "backup",
-            "cleanup",
-        ]
+        names = [command.split()[-1] for _, command in jobs]
+        assert names == ["overnight-main", "backup", "cleanup", "check"]
         (at_boot,) = (line.removeprefix(f"@reboot {SERVICE_USER} ") for line in lines if line.startswith("@"))
         assert run("stat", "-c", "%U %a", "/etc/cron.d/poser").stdout == "root 644\n"  # else cron refuses it
         as_cron = by(SERVICE_USER, "env", "-i", path, "sh", "-c")
-        for _, command in jobs:
-            with done_for_real(shop, re.search(r"(\w+)\.sh", command)[1]):
+        for name, (_, command) in zip(names, jobs, strict=True):
+            with done_for_real(shop, name):
                 done = run(*as_cron, command)
             assert (done.stdout, done.stderr) == ("", ""), command
         ctl(shop, "shutdown")
@@ -234,7 +232,7 @@ def test_units_pass_the_tools_of_systemd(units, tmp_path):
             text = text.replace("@ENV@", str(units.env))
             (tmp_path / path.name).write_text(text.replace("@USER@", SERVICE_USER))
             names.append(str(tmp_path / path.name))
-    assert len(names) == 4 + 2 * 3
+    assert len(names) == 4 + 2 * 4
     done = subprocess.run(["systemd-analyze", "verify", *names], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     for name in names:
@@ -293,7 +291,7 @@ class TestSystemd:
                     inside(web, user, "touch", units.env / name)
                 assert re.search(reason, refused.value.stderr)
 
-    @pytest.mark.parametrize("job", ["overnight-main", "backup", "cleanup"])
+    @pytest.mark.parametrize("job", ["overnight-main", "backup", "cleanup", "check"])
     def test_job(self, units, run, job):
         """Each does its work, and its timer is set for the next night."""
         with done_for_real(units, job):

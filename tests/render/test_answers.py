@@ -74,6 +74,7 @@ BAD = {
     "sessions": ["", "memcached", "file"],
     "services": ["", "docker", "Supervisor"],
     "service_user": ["root", "Poser", "two words", "a:b", "$(id)", "a%b", "-a", "1a", "a" * 33, "a\n", "ünï"],
+    "alerts": ["", "sms", "Mail"],
     "mail_from": MAILS,
     "mail_to": MAILS,
     "batch_types": TYPES,

@@ -88,13 +88,14 @@ ARRIVES = {
             "overnight.tasks = main, weekly",
             "overnight.task.weekly.module = luigitasks.overnight_weekly",
         ],
-        "system/crontab": ["30 01 * * * @USER@ @APPDIR@/overnight.sh --quiet weekly"],
+        "system/crontab": ["30 01 * * * @USER@ @APPDIR@/lib/run job overnight-weekly"],
     }),
     "luigi_port": (1, {
         "luigi/luigi.cfg": ["scheduler_port = 9182"],
         "supervisor.conf": ["command = %(here)s/../bin/luigid --address 127.0.0.1 --port 9182"],
     }),
     "web_api_port": (2, {"webapi.conf": ["port = 9181"]}),
+    "alerts": (3, {"lib": ['ALERTS = "heartbeat"']}),
     "backup_repository": (3, {"lib": ['BACKUP_REPOSITORY = "sftp:backup@example.com:/srv/poser"']}),
 }  # fmt: skip
 # for each part that is on or off: the lines by which software reads that it is on
@@ -121,14 +122,14 @@ SWITCHES = {
     "luigi": {
         "supervisor.conf": ["[program:poser-luigid]"],
         "requirements.txt": ["luigi"], "rattail.conf": ["[rattail.luigi]"],
-        "system/crontab": ["30 01 * * * @USER@ @APPDIR@/overnight.sh --quiet main"],
+        "system/crontab": ["30 01 * * * @USER@ @APPDIR@/lib/run job overnight-main"],
         "system/logrotate.conf": ['"luigi/log/luigi.log"'],
     },
     "web_api": {"supervisor.conf": ["command = %(here)s/../bin/pserve file+ini:%(here)s/webapi.conf"]},
     "datasync": {"supervisor.conf": ["[program:poser-datasync]"], "datasync.conf": ["[rattail.datasync]"]},
     "filemon": {"supervisor.conf": ["[program:poser-filemon]"], "filemon.conf": ["monitor = userfiles"]},
     "work": {"rattail.conf": ["workdir = %(here)s/work"], "work": ["csv"]},
-    "backups": {"system/crontab": ["30 03 * * * @USER@ @APPDIR@/backup.sh --quiet"]},
+    "backups": {"system/crontab": ["30 03 * * * @USER@ @APPDIR@/lib/run job backup"]},
 }  # fmt: skip
 GOOD = {
     "app_name": ["a", "a" * 40, "shop-2_b"],

@@ -26,6 +26,7 @@ MADE_LATER |= {
     "cache/sessions",
     "backups",
     "app",
+    "log/job-NAME.out",
 }
 COMMANDS = ["setup.sh", "check.sh", "update.sh", "upgrade.sh", "overnight.sh", "backup.sh", "restore.sh", "cleanup.sh"]
 COMMANDS += ["services.sh", "adopt.py", "copier", "ansible-playbook"]

@@ -109,7 +109,7 @@ def needs(part):
     return {name for name, entry in questions().items() if re.search(pattern, str(entry.get("ask", "")))}
 
 
-ON = {"web": "yes", "reverse_proxy": "http", "send_mail": "yes", "web_api": "yes"}
+ON = {"web": "yes", "reverse_proxy": "http", "web_api": "yes"}
 ON |= dict.fromkeys(("batches", "exports", "luigi", "backups"), "yes")
 
 

@@ -9,10 +9,11 @@ from support import ROOT
 PARTS = {"app_name": "poser", "web_api": True, "datasync": True, "filemon": True, "overnight": ["main", "weekly"]}
 PARTS["time_zone"] = "America/Chicago"
 JOBS = {
-    "poser-overnight-main": "overnight.sh --quiet main",
-    "poser-overnight-weekly": "overnight.sh --quiet weekly",
-    "poser-backup": "backup.sh --quiet",
-    "poser-cleanup": "cleanup.sh --quiet",
+    "poser-overnight-main": "overnight.sh",
+    "poser-overnight-weekly": "overnight.sh",
+    "poser-backup": "backup.sh",
+    "poser-cleanup": "cleanup.sh",
+    "poser-check": "check.sh",
 }
 SERVERS = {
     "poser-web": "bin/pserve file+ini:HERE/web.conf",
@@ -44,7 +45,7 @@ def read(path):
 
 
 def test_docs_name_each_script_of_a_job():
-    assert job_times().keys() == {command.split()[0] for command in JOBS.values()}
+    assert job_times().keys() == set(JOBS.values())
 
 
 @pytest.mark.parametrize("services", ["supervisor", "none"])
@@ -57,8 +58,8 @@ def test_cron(app_of, services):
         if not line.startswith(("#", "@", "MAILTO=", "PATH=")):
             minute, hour, *days, user, command = line.split(maxsplit=6)
             assert (days, user) == (["*"] * 3, "@USER@")
-            found[command.removeprefix("@APPDIR@/")] = f"{int(hour):02}:{int(minute):02}"
-    assert found == {command: job_times()[command.split()[0]] for command in JOBS.values()}
+            found[command.removeprefix("@APPDIR@/lib/run job ")] = f"{int(hour):02}:{int(minute):02}"
+    assert found == {name.removeprefix("poser-"): job_times()[script] for name, script in JOBS.items()}
     at_boot = "@reboot @USER@ @ENV@/bin/supervisord -c @APPDIR@/supervisor.conf"
     assert (at_boot in lines) == (services == "supervisor")
 
@@ -69,10 +70,10 @@ def test_systemd(app_of):
     assert {path.name for path in system.glob("poser-*")} == {
         *(f"{name}.service" for name in {**JOBS, **SERVERS}), *(f"{name}.timer" for name in JOBS)
     }  # fmt: skip
-    for name, command in JOBS.items():
+    for name, script in JOBS.items():
         service, timer = read(system / f"{name}.service"), read(system / f"{name}.timer")
-        assert service["Service"]["ExecStart"] == f"@APPDIR@/{command}"
-        assert timer["Timer"]["OnCalendar"] == f"*-*-* {job_times()[command.split()[0]]}:00 America/Chicago"
+        assert service["Service"]["ExecStart"] == f"@APPDIR@/lib/run job {name.removeprefix('poser-')}"
+        assert timer["Timer"]["OnCalendar"] == f"*-*-* {job_times()[script]}:00 America/Chicago"
         assert timer["Install"]["WantedBy"] == "timers.target"
     for name, command in SERVERS.items():
         service = read(system / f"{name}.service")

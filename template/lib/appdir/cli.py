@@ -104,9 +104,10 @@ database --preview --json
 check-app --json PATH
 prove-restore --json
 restore-database --ask-database PATH
+job NAME
 """
 COMMANDS |= {line.split()[0]: [line, "", ""] for line in OTHERS.strip().splitlines()}
-MODULES = {"secrets": "secretsconf", "check-app": "check_config", "restore-database": "dumps"}
+MODULES = {"secrets": "secretsconf", "check-app": "check_config", "restore-database": "dumps", "job": "jobs"}
 
 
 def answer(text):

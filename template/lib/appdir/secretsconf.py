@@ -9,7 +9,7 @@ import secrets
 from urllib.parse import quote, unquote
 
 from appdir import users
-from appdir.answers import APP_NAME, FRAMEWORK, SESSIONS, WEB, WEB_API
+from appdir.answers import ALERTS, APP_NAME, FRAMEWORK, SESSIONS, WEB, WEB_API
 from appdir.core import APPDIR, Stop, first_line, kept, say, would, write
 
 SECRETS = APPDIR / "secrets.conf"
@@ -81,6 +81,8 @@ def wanted(ask):
         found[f"app:{name}"] = {"use": lambda use=use: use, "beaker.session.secret": lambda: secrets.token_hex(32)}
     if SESSIONS in stores:
         found["app:web"]["beaker.session.url"] = stores[SESSIONS]
+    if ALERTS in ("heartbeat", "both"):
+        found["alerts"] = {"heartbeat.url": lambda: os.environ.get("HEARTBEAT_URL", "").replace("%", "%%")}
     return found
 
 

@@ -1,0 +1,131 @@
+"""Tells somebody how a job went: by mail, to a heartbeat URL, or both.
+
+The heartbeat speaks the protocol of https://healthchecks.io/docs/http_api/: start, success and failure.  Mail tells
+of a failure at first, then once a week while it lasts, and of its end.
+"""
+
+import configparser
+import email.message
+import email.utils
+import json
+import re
+import smtplib
+import socket
+import ssl
+import sys
+import time
+import urllib.request
+from urllib.parse import unquote
+
+from appdir.answers import ALERTS, APP_NAME
+from appdir.core import APPDIR, CORE_CONFIG, FRAMEWORK, Stop, first_line
+
+WEEK = 7 * 24 * 3600  # seconds
+LINES = 20  # of what a job said
+SECONDS = 20  # until a mail server or the heartbeat must answer
+
+
+def setting(*names):
+    """Return a value of the app's own configs as they say it, or an empty text; `names` are section:key."""
+    parser = configparser.RawConfigParser()
+    parser.read([APPDIR / "local.conf", APPDIR / "secrets.conf", CORE_CONFIG])  # in the core config, later ones win
+    found = (parser.get(*name.split(":"), fallback="") for name in names)
+    return next(filter(None, found), "").replace("%%", "%")
+
+
+def begin(name):
+    """Tell the heartbeat that a job begins."""
+    ping(name, "/start")
+
+
+def succeed(name):
+    """Tell that a job went well, by mail only if it had failed before."""
+    ping(name)
+    if (state := state_of(name)).exists() and mail(f"{name} works again", "The last run went well."):
+        state.unlink()
+
+
+def fail(name, problem, said):
+    """Tell what is wrong with a job, and the end of what it said; return whether somebody knows."""
+    text = without_secrets("\n".join(said.strip().splitlines()[-LINES:]))
+    is_known = ping(name, "/fail", f"{name} {problem}\n{text}")
+    # the last line of check.sh names the checks that failed: when others do, that is news
+    state, kind = state_of(name), text.rpartition("\n")[2] if name == "check" else problem
+    now, before = time.time(), json.loads(state.read_text()) if state.exists() else {}
+    if before.get("kind") == kind and now - before["told"] < WEEK:
+        return True
+    if mail(f"{name} {problem}", text):
+        state.write_text(json.dumps({"kind": kind, "told": now}))
+        return True
+    return is_known
+
+
+def state_of(name):
+    """Return the file that tells of what somebody was told about a job."""
+    return APPDIR / f"log/alert-{name}"
+
+
+def ping(name, event="", text=""):
+    """Send an event of a job to the heartbeat URL, and return whether it took it."""
+    if ALERTS not in ("heartbeat", "both"):
+        return False
+    url = f"{setting('alerts:heartbeat.url').rstrip('/')}/{APP_NAME}-{name}{event}"
+    try:
+        urllib.request.urlopen(url, text.encode(), timeout=SECONDS).close()
+    except (OSError, ValueError) as error:
+        print(f"the heartbeat URL does not answer: {without_secrets(first_line(error))}", file=sys.stderr)
+        return False
+    return True
+
+
+def mail(subject, text):
+    """Send a mail by the app's own settings, and return whether the server took it."""
+    if ALERTS not in ("mail", "both"):
+        return False
+    fw = FRAMEWORK
+    message = email.message.EmailMessage()
+    message["Subject"] = f"[{APP_NAME}] {subject}"
+    message["From"] = setting(f"{fw}.mail:default.from", f"{fw}.email:default.sender")
+    message["To"] = setting(f"{fw}.mail:default.to", f"{fw}.email:default.to")
+    message["Date"] = email.utils.localtime()
+    message.set_content(f"{subject[0].upper()}{subject[1:]}.\n\n{text}\n\n{APPDIR} on {socket.gethostname()}\n")
+    server = setting(f"{fw}.mail:smtp.server") or "localhost"
+    user, password = (setting(f"{fw}.mail:smtp.{key}") for key in ("username", "password"))
+    try:
+        with (smtplib.SMTP_SSL if server.endswith(":465") else smtplib.SMTP)(server, timeout=SECONDS) as smtp:
+            smtp.ehlo()
+            if smtp.has_extn("starttls"):  # to whom a password goes is made sure of
+                smtp.starttls(context=ssl.create_default_context() if user else None)
+            if user:
+                smtp.login(user, password)
+            smtp.send_message(message)
+    except (OSError, smtplib.SMTPException) as error:
+        print(f"no mail could be sent by {server}: {without_secrets(first_line(error))}", file=sys.stderr)
+        return False
+    return True
+
+
+def without_secrets(text):
+    """Return a text without the values of secrets.conf and restic.env, and the passwords within them."""
+    known = set()
+    for name in ("secrets.conf", "restic.env"):
+        if (APPDIR / name).exists():
+            lines = (APPDIR / name).read_text().splitlines()
+            values = (line.partition("=")[::2] for line in lines if not line.startswith("#"))
+            known |= {value.strip() for key, value in values if key.strip() != "use"}
+    known |= {match[1] for value in known if (match := re.search("//[^/]*?:(.*)@", value))}
+    known |= {value.replace("%%", "%") for value in known}
+    known |= {unquote(value) for value in known}
+    for value in sorted(known, key=len, reverse=True):
+        text = text.replace(value, "...") if len(value) > 5 else text
+    return text
+
+
+def check():
+    """Return where alerts go; Stop if they cannot go there."""
+    if ALERTS in ("heartbeat", "both") and not setting("alerts:heartbeat.url"):
+        raise Stop("the heartbeat has no URL; write it into secrets.conf, as heartbeat.url of [alerts]")
+    to = setting(f"{FRAMEWORK}.mail:default.to", f"{FRAMEWORK}.email:default.to")
+    return {"none": "go nowhere", "mail": f"go to {to}", "heartbeat": "go to the heartbeat URL"}.get(
+        ALERTS, f"go to {to} and the heartbeat URL"
+    )

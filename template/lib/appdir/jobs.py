@@ -1,0 +1,36 @@
+"""Runs a nightly job, as cron and systemd do, and lets somebody be told how it went."""
+
+import signal
+import subprocess
+import sys
+
+from appdir import alerts
+from appdir.answers import OVERNIGHT
+from appdir.core import APPDIR, Stop
+from appdir.users import become_owner
+
+HOURS = {"overnight": 6, "backup": 6, "cleanup": 1, "check": 1}  # after which a job takes too long
+NIGHTS = {f"overnight-{name}": ["./overnight.sh", "--quiet", name] for name in OVERNIGHT}
+COMMANDS = NIGHTS | {name: [f"./{name}.sh", "--quiet"] for name in ("backup", "cleanup", "check")}
+
+
+def main(options):
+    """Run the job, and end with its exit code; what it said is in log/job-NAME.out, and shown if it failed."""
+    name = options.name
+    if name not in COMMANDS:
+        raise Stop(f"say one of {', '.join(COMMANDS)}", 2)
+    become_owner("log")
+    alerts.begin(name)
+    output, hours = APPDIR / f"log/job-{name}.out", HOURS[name.partition("-")[0]]
+    with output.open("wb") as file:
+        signal.signal(signal.SIGALRM, lambda *_: alerts.fail(name, f"has run for {hours} hours, and goes on", ""))
+        signal.setitimer(signal.ITIMER_REAL, hours * 3600)
+        job = subprocess.run(COMMANDS[name], cwd=APPDIR, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    said = output.read_text(errors="replace")
+    if not job.returncode:
+        alerts.succeed(name)
+        return
+    if not alerts.fail(name, f"ended with exit code {job.returncode}", said):
+        print(said, end="", file=sys.stderr)  # which cron mails, and systemd keeps
+    raise Stop("", abs(job.returncode))
