@@ -2,12 +2,14 @@
 
 import email
 import email.policy
+import http.server
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -160,3 +162,26 @@ def mailbox():
     server.start()
     yield mailbox
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def pings():
+    """A heartbeat server of the test's own: `url`, the `key` in it, and the list `seen` of (path, body) that came so far."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            server.seen.append((self.path.removeprefix(server.key), body.decode()))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"OK")
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.seen, server.key = [], "/ping-key-of-the-shop"
+    server.url = f"http://127.0.0.1:{server.server_port}{server.key}"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()

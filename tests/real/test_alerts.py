@@ -1,10 +1,8 @@
 """What nightly jobs tell: the mails and pings of good and bad runs, and none where none is due."""
 
-import http.server
 import json
 import os
 import re
-import threading
 import time
 
 import pytest
@@ -12,29 +10,6 @@ from real.apps import KINDS, free_port, make_app, until
 from real.clock import DAY, ahead
 
 OPERATOR = "operator@shop.example"
-KEY = "/ping-key-of-the-shop"
-
-
-@pytest.fixture(scope="module")
-def pings():
-    """A heartbeat server of the test's own: `url`, and the list `seen` of (path, body) that came so far."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            server.seen.append((self.path.removeprefix(KEY), body.decode()))
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(b"OK")
-
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.seen, server.url = [], f"http://127.0.0.1:{server.server_port}{KEY}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
 
 
 @pytest.fixture(scope="module", params=["tailbone", "wuttaweb"])
@@ -132,7 +107,7 @@ def test_night_that_did_not_run_is_told_by_the_check(app, run):
 
 def test_job_that_takes_too_long(app, run):
     """It goes on, and somebody is told; its end is told too."""
-    module = app.dir / "lib/appdir/jobs.py"
+    module = app.dir / "lib/appdir/job.py"
     kept = module.read_text()
     module.write_text(kept.replace('"cleanup": 1', '"cleanup": 0.0001'))
     assert module.read_text() != kept
@@ -151,13 +126,13 @@ def test_nobody_answers(app, run, mailbox, pings):
     core = next(path for path in (app.dir / "rattail.conf", app.dir / "wutta.conf") if path.exists())
     kept, secrets = core.read_text(), (app.dir / "secrets.conf").read_text()
     core.write_text(kept.replace(f"127.0.0.1:{mailbox.port}", f"127.0.0.1:{free_port()}"))
-    (app.dir / "secrets.conf").write_text(secrets.replace(pings.url, f"http://127.0.0.1:{free_port()}{KEY}"))
+    (app.dir / "secrets.conf").write_text(secrets.replace(pings.url, f"http://127.0.0.1:{free_port()}{pings.key}"))
     assert run("cleanup")[0] == 0
     code, output, mails, seen = run("backup", RESTIC_REPOSITORY="/nowhere")
     assert (code, mails, seen) == (1, [], [])
     assert "there is no repository at /nowhere" in output
     assert "no mail could be sent" in output
-    assert KEY not in output
+    assert pings.key not in output
     core.write_text(kept)
     (app.dir / "secrets.conf").write_text(secrets)
     assert not (app.dir / "log/alert-backup").exists()

@@ -217,9 +217,11 @@ def test_cron_and_own_supervisor(shop):
 
 
 @pytest.fixture(scope="module")
-def units(shop):
+def units(shop, pings):
     """The shop, after an update that has turned it over to systemd."""
-    shop.run("./update.sh", "--data", "services=systemd")
+    shop.run("./update.sh", "--data", "services=systemd", "--data", "alerts=heartbeat")
+    secrets = (shop.dir / "secrets.conf").read_text()
+    (shop.dir / "secrets.conf").write_text(re.sub("(?m)^heartbeat.url =.*", f"heartbeat.url = {pings.url}", secrets))
     return shop
 
 
@@ -232,7 +234,7 @@ def test_units_pass_the_tools_of_systemd(units, tmp_path):
             text = text.replace("@ENV@", str(units.env))
             (tmp_path / path.name).write_text(text.replace("@USER@", SERVICE_USER))
             names.append(str(tmp_path / path.name))
-    assert len(names) == 4 + 2 * 4
+    assert len(names) == 4 + 2 * 4 + 1
     done = subprocess.run(["systemd-analyze", "verify", *names], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     for name in names:
@@ -302,6 +304,14 @@ class TestSystemd:
         assert run(*show, "Unit", f"poser-{job}.timer").stdout.strip() == f"poser-{job}.service"
         next_time = run(*show, "NextElapseUSecRealtime", f"poser-{job}.timer").stdout
         assert f" {job_times()[job.removesuffix('-main') + '.sh']}:00 " in next_time
+
+    def test_killed_job_is_told_by_systemd(self, run, pings):
+        run("systemctl", "start", "--no-block", "poser-overnight-main")
+        until(lambda: ("/poser-overnight-main/start", "") in pings.seen)
+        del pings.seen[:]
+        run("systemctl", "kill", "--signal=KILL", "poser-overnight-main")
+        path, text = until(lambda: pings.seen)[0]
+        assert (path, "systemd says so" in text) == ("/poser-overnight-main/fail", True)
 
     def test_killed_web_app_comes_back(self, units, pid):
         killed = pid("web")

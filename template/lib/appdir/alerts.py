@@ -45,13 +45,15 @@ def succeed(name):
         state.unlink()
 
 
-def fail(name, problem, said):
-    """Tell what is wrong with a job, and the end of what it said; return whether somebody knows."""
+def fail(name, problem, said, kind):
+    """Tell what is wrong with a job, and the end of what it said; return whether somebody knows.
+
+    Mail of the same `kind` goes out once a week.
+    """
     text = without_secrets("\n".join(said.strip().splitlines()[-LINES:]))
     is_known = ping(name, "/fail", f"{name} {problem}\n{text}")
-    # the last line of check.sh names the checks that failed: when others do, that is news
-    state, kind = state_of(name), text.rpartition("\n")[2] if name == "check" else problem
-    now, before = time.time(), json.loads(state.read_text()) if state.exists() else {}
+    state, now = state_of(name), time.time()
+    before = json.loads(state.read_text()) if state.exists() else {}
     if before.get("kind") == kind and now - before["told"] < WEEK:
         return True
     if mail(f"{name} {problem}", text):

@@ -69,7 +69,7 @@ def check_services():
 
 def look_at_services(with_jobs):
     """Return a line about the servers, and `with_jobs` of systemd also about those; Stop names what is down."""
-    units = {path.name: path.read_text() for path in APPDIR.glob("system/*.*") if path.suffix in (".service", ".timer")}
+    units = {path.name: path.read_text() for path in APPDIR.glob("system/*.[st]*r*") if "@" not in path.name}
     supervisor = APPDIR / "supervisor.conf"
     own = f"{APP_NAME}-check.service"  # may be who looks, and fails as long as something else does
     if units and (done := run("systemctl", "is-active", *units)).stdout:  # it needs D-Bus to answer who is not root

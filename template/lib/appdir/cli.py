@@ -105,9 +105,10 @@ check-app --json PATH
 prove-restore --json
 restore-database --ask-database PATH
 job NAME
+job-failed NAME
 """
 COMMANDS |= {line.split()[0]: [line, "", ""] for line in OTHERS.strip().splitlines()}
-MODULES = {"secrets": "secretsconf", "check-app": "check_config", "restore-database": "dumps", "job": "jobs"}
+MODULES = {"secrets": "secretsconf", "check-app": "check_config", "restore-database": "dumps", "job-failed": "job"}
 
 
 def answer(text):
