@@ -166,7 +166,7 @@ def mailbox():
 
 @pytest.fixture(scope="session")
 def pings():
-    """A heartbeat server of the test's own: `url`, the `key` in it, and the list `seen` of (path, body) that came so far."""
+    """A heartbeat server of the test's own: `url`, the `key` in it, and `seen`, the (path, body) that came so far."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):

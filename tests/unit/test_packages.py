@@ -137,18 +137,15 @@ def test_checkouts_are_for_pip(installers, line, first):
     assert installers("", line) == first
 
 
-def test_pip_has_the_last_word(monkeypatch, tmp_path):
-    ran = []
-    monkeypatch.setattr(packages, "installers", lambda *_, files: [["uv"], ["pip"]])
-
-    def run(command, **options):
-        ran.append((command, options.get("stdout")))
-        return SimpleNamespace(returncode=int(command == "uv"))
-
-    monkeypatch.setattr(packages, "run", run)
-    monkeypatch.setattr(packages, "let_others_read", lambda: None)
-    assert packages.install(files=[], stdout="shown").returncode == 0
-    assert ran == [("uv", None), ("pip", "shown")]
+@pytest.mark.parametrize(
+    ("uv", "pip", "is_done", "shown"), [(0, 0, True, "uv"), (1, 0, True, "pip"), (1, 1, False, "pip")]
+)
+def test_pip_has_the_last_word(app_dir, monkeypatch, uv, pip, is_done, shown):
+    codes, lines = {"uv": uv, "pip": pip}, []
+    commands = [["sh", "-c", f"echo {name}; exit {code}"] for name, code in codes.items()]
+    monkeypatch.setattr(packages, "installers", lambda *_, files: commands)
+    assert packages.install(files=[], show=lines.append) is is_done
+    assert lines == [f"{shown}\n"]
 
 
 def test_env_without_pip(monkeypatch, tmp_path):

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import sysconfig
 from importlib import metadata
@@ -16,7 +17,7 @@ from urllib.parse import unquote
 
 from appdir import core
 from appdir.answers import WEB
-from appdir.core import APPDIR, ENV, PYTHON, Stop, kept, run, say, would, write
+from appdir.core import APPDIR, ENV, PYTHON, Stop, kept, reason, run, say, would, write
 
 FILES = ("requirements.txt", "local-requirements.txt")  # the template's, and yours
 # settings of pip with which uv installs the same
@@ -116,18 +117,31 @@ def installers(*args, files):
     return [[command, "pip", *args, *where]] * (settings <= HARMLESS) + [[*PIP, *args]]
 
 
-def install(*args, files, **options):
-    """Install what files of requirements name; return the process of the installer that did it, or of pip.
+def show_error(line):
+    """Show a line of what an installer prints as an error."""
+    print(line, end="", file=sys.stderr, flush=True)
 
-    `options` are those of run() for pip, which has the last word.
+
+def install(*args, files, show=show_error):
+    """Install what files of requirements name, and return whether that went well.
+
+    `show` gets each line that the installer which did it, or pip, prints.
     """
-    for command in (commands := installers("--quiet", *args, files=files)):
-        done = run(*command, umask=0o022, **options if command is commands[-1] else {})
-        if done.returncode == 0:
+    eager = os.environ | {"PIP_UPGRADE_STRATEGY": "eager"}  # as uv always is
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
+    for command in (commands := installers(*args, files=files)):
+        # others must be able to read the packages, whatever the umask; and while it lives, our lock holds
+        child = subprocess.Popen(list(map(str, command)), cwd=APPDIR, env=eager, umask=0o022, close_fds=False, **pipes)
+        lines = []
+        for line in child.stdout:
+            show(line) if command is commands[-1] else lines.append(line)
+        if child.wait() == 0:
             break
+    for line in lines if child.returncode == 0 else ():
+        show(line)
     let_others_read()
     importlib.invalidate_caches()
-    return done
+    return child.returncode == 0
 
 
 def let_others_read():
@@ -145,7 +159,7 @@ def install_missing(files=None):
     if pip("--version").returncode and run(PYTHON, "-m", "ensurepip", "--upgrade").returncode:
         raise Stop(f"this env has no pip; install it with: uv pip install --python {PYTHON} pip")
     say("packages", "installing, which takes a minute or two")
-    if install(files=files, capture_output=False, stdout=sys.stderr).returncode:
+    if not install("--quiet", files=files):
         raise Stop("pip could not install everything, see above; fix that and run this again")
     if lacking := missing(files):
         raise Stop(f"pip reported success, but this is missing: {', '.join(lacking)}")
@@ -165,7 +179,7 @@ def main(options):
     """Install what is missing, as an adoption does; or what a file holds, as a restore does, and nothing else."""
     if not options.path:
         install_missing()
-    elif install("--no-deps", files=[Path(options.path)], capture_output=False, stdout=sys.stderr).returncode:
+    elif not install("--quiet", "--no-deps", files=[Path(options.path)]):
         raise Stop("pip could not install the packages, see above; fix that and run this again")
 
 
@@ -189,8 +203,8 @@ def go_back_to(frozen, work):
     """Install the packages of a list that freeze() made, and remove what it does not name."""
     (work / "packages.txt").write_text(frozen)
     wanted, now = ({re.split(r"==| @ ", line)[0].lower() for line in text.splitlines()} for text in (frozen, freeze()))
-    done = install("--no-deps", files=[work / "packages.txt"])
-    if done.returncode:
-        raise Stop(f"pip could not install the packages of before: {done.stderr.strip().splitlines()[-1]}")
+    said = []
+    if not install("--quiet", "--no-deps", files=[work / "packages.txt"], show=said.append):
+        raise Stop(f"pip could not install the packages of before: {reason(''.join(said))}")
     if extra := sorted(name for name in now - wanted if not name.startswith("-e")):
         pip("uninstall", "--quiet", "--yes", *extra)

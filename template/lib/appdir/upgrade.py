@@ -6,7 +6,6 @@ It runs by the Python from which the env was made, since it replaces the env.
 import json
 import os
 import signal
-import subprocess
 import tempfile
 import time
 
@@ -87,19 +86,8 @@ def upgrade(output, verbose):
         if verbose:
             print(text, end="", flush=True)
 
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
-    pipes["close_fds"] = False  # as long as one of them lives, our lock holds
-    eager = os.environ | {"PIP_UPGRADE_STRATEGY": "eager"}  # as uv always is
-    for command in packages.installers("--upgrade", files=packages.requirement_files()):
-        # whoever runs the servers must be able to read the packages, whatever the umask
-        child = subprocess.Popen(list(map(str, command)), cwd=APPDIR, env=eager, umask=0o022, **pipes)
-        for line in child.stdout:
-            show(line)
-        if child.wait() == 0:
-            break
-    else:
+    if not packages.install("--upgrade", files=packages.requirement_files(), show=show):
         raise Stop("pip could not upgrade the packages")
-    packages.let_others_read()
     found = {}
     steps = {
         "check-app": ("building the app", "the app cannot start with the new packages"),
