@@ -1,11 +1,12 @@
 """Rattail's daemons run from the rendered config, and do their work."""
 
 import contextlib
+import re
 import sqlite3
 import time
 
 import pytest
-from real.apps import KINDS, make_app, running
+from real.apps import ADMIN, KINDS, make_app, running, until
 
 MAKE_TABLES = """
 from rattail.config import make_config
@@ -85,12 +86,28 @@ def test_datasync_copies_a_row(app, store):
 
 @pytest.mark.proves("log", "work/user-files")
 def test_dropped_file_becomes_a_batch(app):
-    """The file monitor makes a batch of a file that a user drops, and writes its log."""
-    batches = app.dir / "data/batches/inventory"
+    """The rows of a file that a user drops are on the page of a batch; one that cannot be read is put aside."""
+    folder = app.dir / "work/user-files"
+    (folder / "before.csv").write_text("upc,units\n074305001321,7\n")
     with daemon(app, "filemon"):
-        (app.dir / "work/user-files/count.csv").write_text("upc,cases,units\n074305001321,1,2\n")
-        limit = time.monotonic() + 30
-        while not list(batches.glob("*/*/count.csv")) and time.monotonic() < limit:
-            time.sleep(0.5)
-        text = (app.dir / "log/filemon.log").read_text()
-    assert list(batches.glob("*/*/count.csv")), text
+        (folder / "count.csv").write_text("upc,cases,units\n074305001321,1,2\n036000291452,0,41\n")
+        (folder / "bad.csv").write_text("upc,units\n074305001321,many\n")
+        until(lambda: len(list(folder.glob("done/*"))) == 2 and list(folder.glob("unreadable/*")))
+    assert [path.name for path in folder.iterdir() if path.is_file()] == [".gitkeep"]
+    log = (app.dir / "log/filemon.log").read_text()
+    assert "line 2 is not a UPC with numbers of cases and units" in log
+    (bad,) = folder.glob("unreadable/*-bad.csv")
+    status, text = app.checks()["files"]
+    assert (status, bad.name in text) == ("FAILED", True)
+    with daemon(app, "filemon"):  # nothing becomes a batch again
+        pass
+    with app.serve() as web:
+        web.login(*ADMIN)
+        web.become_root()
+        batches = set(re.findall(r"/batch/inventory/([0-9a-f-]{32,})", web.get("/batch/inventory/").text))
+        assert len(batches) == 2
+        pages = [web.get(f"/batch/inventory/{one}").text for one in batches]
+    (page,) = (page for page in pages if "count.csv" in page)
+    assert {"00036000291452", "00074305001321"} <= set(re.findall(r"\b\d{14}\b", page.replace("-", "")))
+    bad.unlink()
+    assert app.checks()["files"][0] == "ok"

@@ -14,7 +14,7 @@ import subprocess
 import urllib.request
 
 from appdir import alerts, database, permissions, users
-from appdir.answers import APP_NAME, SERVICES, WEB
+from appdir.answers import APP_NAME, FILEMON, SERVICES, WEB
 from appdir.core import APPDIR, ENV, RESTORE, Stop, first_line, load_config, missing, note, report, run
 from appdir.git import environment
 
@@ -198,6 +198,13 @@ def check_template():
     return f"{found['current_version']} is the newest version"
 
 
+def check_files():
+    """Each file that a user dropped for the file monitor could be read."""
+    if found := sorted(path.name for path in (APPDIR / "work/user-files/unreadable").glob("*")):
+        raise Stop(f"work/user-files/unreadable has {', '.join(found)}; see log/filemon.log, and drop a better one")
+    return "no unreadable file"
+
+
 def check_alerts():
     """What jobs report has somewhere to go."""
     return alerts.check()
@@ -205,7 +212,7 @@ def check_alerts():
 
 CHECKS = [check_services, check_permissions, check_disk, check_web, check_template]
 # they load the app's code, or read what it wrote, so they run as the user that owns its logs
-OF_THE_APP = [check_config, check_database, check_overnight, check_backup, check_alerts]
+OF_THE_APP = [check_config, check_database, check_overnight, check_backup, check_alerts] + [check_files] * FILEMON
 
 
 def look(check):
