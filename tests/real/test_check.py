@@ -13,7 +13,7 @@ import pytest
 from real.apps import KINDS, free_port, make_app
 from support import files, git, release, require
 
-WELL = {"config", "database", "permissions", "disk", "services", "web", "overnight", "backup", "template"}
+WELL = {"config", "database", "permissions", "disk", "services", "web", "overnight", "backup", "alerts", "template"}
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +110,13 @@ def test_database_that_is_damaged(kept):
     (kept.dir / "data/poser.sqlite").write_bytes(b"damaged" * 1000)
     status, text = kept.checks()["database"]
     assert (status, "is damaged; restore it from a backup, see" in text) == ("FAILED", True)
+
+
+@changes("supervisor.conf")
+def test_server_that_supervisor_does_not_know_yet(kept):
+    path = kept.dir / "supervisor.conf"
+    path.write_text(path.read_text() + "\n[program:poser-new]\ncommand = sleep 1000\n")
+    assert "poser:poser-new is not started; " in found_wrong(kept, "services")
 
 
 def test_full_disk(app):

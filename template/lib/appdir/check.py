@@ -8,6 +8,7 @@ import configparser
 import datetime
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -80,7 +81,9 @@ def look_at_services(with_jobs):
         hint = "see journalctl -u NAME; sudo ./services.sh install starts all"
     elif (APPDIR / "log/supervisor.sock").exists():
         done = run(ENV / "bin/supervisorctl", "-c", supervisor, "status")
-        states = dict(line.split()[:2] for line in done.stdout.splitlines() if "://" not in line)
+        known = dict(line.split()[:2] for line in done.stdout.splitlines() if "://" not in line)
+        programs = re.findall(r"(?m)^\[program:(\S+)\]", supervisor.read_text())  # it may have started before one came
+        states = known and {f"{APP_NAME}:{name}": known.get(f"{APP_NAME}:{name}", "not started") for name in programs}
         down = {name: state for name, state in states.items() if state not in ("RUNNING", "STARTING")}
         hint = "see log/NAME.out and log/supervisord.log; ./services.sh restart"
     else:
