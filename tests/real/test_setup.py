@@ -290,6 +290,7 @@ def test_moved_app_dir_runs(render, tmp_path):
     shutil.rmtree(new.dir)
     old.dir.rename(new.dir)
     new.port = old.port
+    assert new.setup("--quiet").startswith("packages    appdir.pth created in the env")
     assert new.setup("--quiet") == ""
     with new.serve() as web:
         web.login(*ADMIN)
