@@ -133,16 +133,6 @@ def test_sessions(app, web):
     check_cleanup(app, web)
 
 
-def test_copied_cookie_outlives_a_logout(web):
-    """As the docs warn: WuttaWeb keeps what it stored of a session that was logged out."""
-    other = Web(web.base)
-    other.login(*ADMIN)
-    cookie = copied_cookie(other)
-    other.get("/logout")
-    assert other.user() is None
-    assert Web(web.base).user(Cookie=cookie) == ADMIN[0], "WuttaWeb ends it now: drop the warning from the docs"
-
-
 @ONE_APP
 def test_each_process_has_its_log(app, web):
     """Web app, commands and nights have a log each; only the server rotates its own, and it loses no line."""

@@ -6,6 +6,7 @@ import time
 
 import pytest
 from real.apps import ADMIN
+from real.folders import copied_cookie
 from real.test_login import many_pages_at_once
 from real.web import Web
 
@@ -62,20 +63,15 @@ def test_slow_page_stops_nobody(app):
     assert found[0].text == f'"{ADMIN[0]}"'
 
 
-def cookies(web):
-    """Return the Cookie header of a session with the web app."""
-    return "; ".join(f"{cookie.name}={cookie.value}" for cookie in web.cookies)
-
-
 def test_login_and_logout_leave_no_session_to_others(app):
     """The session has a new name after a login, and a copy of the cookie is dead after the logout."""
     with app.serve() as web:
         web.get("/login")
-        chosen = cookies(web)
+        chosen = copied_cookie(web)
         web.login(*ADMIN)
         assert web.user() == ADMIN[0]
         assert web.user(Cookie=chosen) is None
-        copied, stranger = cookies(web), Web(web.base)
+        copied, stranger = copied_cookie(web), Web(web.base)
         assert stranger.user(Cookie=copied) == ADMIN[0]
         web.get("/logout")
         assert stranger.user(Cookie=copied) is None
