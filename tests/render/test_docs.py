@@ -27,6 +27,8 @@ MADE_LATER |= {
     "backups",
     "app",
     "log/job-NAME.out",
+    "log/filemon.log",
+    "work/user-files/done",
 }
 COMMANDS = ["setup.sh", "check.sh", "update.sh", "upgrade.sh", "overnight.sh", "backup.sh", "restore.sh", "cleanup.sh"]
 COMMANDS += ["services.sh", "adopt.py", "copier", "ansible-playbook"]
