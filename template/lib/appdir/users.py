@@ -39,6 +39,7 @@ def require_owner():
 def become_owner(folder):
     """As root, become for good the user that owns a folder of the app dir, who could not change what root makes."""
     owner = user((APPDIR / folder).stat().st_uid)
+    require_access(folder, owner)
     if os.geteuid() != 0 or owner.pw_uid == 0:
         return
     os.setgroups([] if owner.pw_name.startswith("#") else os.getgrouplist(owner.pw_name, owner.pw_gid))
@@ -47,6 +48,13 @@ def become_owner(folder):
     os.environ["HOME"] = owner.pw_dir
     if not os.access(sys.executable, os.X_OK):
         raise Stop(f"{owner.pw_name} cannot run {sys.executable}; make the env with a Python that all may run")
+
+
+def require_access(folder, owner):
+    """Stop if whoever runs this may not work in a folder of the app dir, which belongs to `owner`."""
+    if os.geteuid() not in (0, owner.pw_uid) and not os.access(APPDIR / folder, os.R_OK | os.X_OK):
+        command = f"{APPDIR}/{report.command}.sh"
+        raise Stop(f"{APPDIR / folder} belongs to {owner.pw_name}; run this as {owner.pw_name} or root: sudo {command}")
 
 
 def as_service_user():
@@ -66,6 +74,7 @@ def run_as_owner(folder, function, *args):
     function returns must be JSON, and its Stop reaches us.
     """
     owner = (APPDIR / folder).stat().st_uid
+    require_access(folder, user(owner))
     if os.geteuid() != 0 or owner == 0:
         return function(*args)
     end, pipe = os.pipe()
