@@ -98,7 +98,8 @@ def install(is_wanted):
     require_root(is_wanted)
     units = {path.name: path for pattern in ("*.service", "*.timer") for path in APPDIR.glob(f"system/{pattern}")}
     for path in put(UNITS, units if is_wanted else {}, owner.pw_name):
-        systemctl("disable", "--now", path.name)
+        if "@" not in path.name:  # which is a template that nothing keeps running
+            systemctl("disable", "--now", path.name)
         path.unlink()
     systemctl("daemon-reload")
     if is_wanted and started_units():
