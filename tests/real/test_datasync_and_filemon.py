@@ -86,7 +86,10 @@ def test_datasync_copies_a_row(app, store):
 
 @pytest.mark.proves("log", "work/user-files")
 def test_dropped_file_becomes_a_batch(app):
-    """The rows of a file that a user drops are on the page of a batch; one that cannot be read is put aside."""
+    """The file monitor makes a batch of a file that a user drops, and writes its log.
+
+    The rows are on the page of the batch; a file that cannot be read is put aside.
+    """
     folder = app.dir / "work/user-files"
     (folder / "before.csv").write_text("upc,units\n074305001321,7\n")
     with daemon(app, "filemon"):
