@@ -65,7 +65,7 @@ def main():
         progress("setting up the app")
         app = make_app(renderer(work / "template"), work / "app", **KINDS[options.kind])
         app.setup()
-        add_page(app)
+        add_page(app, "time.sleep(8)")
         found = {}
         for threads in (1, 4):
             progress(f"clicking, with {threads} thread{'s' * (threads > 1)}")

@@ -23,16 +23,16 @@ def includeme(config):
 def slow(request):
     """Work, and tell who asked."""
     name = str(request.user)
-    time.sleep(8)
+    time.sleep(20)
     return name
 '''
 KINDS = ["tailbone", "wuttaweb", "sideshow"]
 
 
-def add_page(app, work="time.sleep(8)"):
+def add_page(app, work="time.sleep(20)"):
     """Add a page /slow to an app, which does some work in Python before it answers."""
     path = next(app.env.glob("lib/python3*/site-packages")) / "slow_page.py"
-    path.write_text(SLOW.replace("time.sleep(8)", work))
+    path.write_text(SLOW.replace("time.sleep(20)", work))
     text = (app.dir / "web.conf").read_text()
     (app.dir / "web.conf").write_text(re.sub("exclog (slow_page )?appdir.web", "exclog slow_page appdir.web", text))
 
