@@ -1,14 +1,16 @@
 """What the web apps load beside upstream's code, by `pyramid.includes` in web.conf and webapi.conf."""
 
-import importlib.util
+import importlib
 import logging
 from importlib import metadata
+
+from pyramid.events import NewResponse
 
 REPAIRED = "0.23."  # how the versions of Tailbone begin in which the repairs were seen to be needed
 # of each framework, the policy that says who is logged in, and the database session of a thread
 POLICIES = {
-    "wuttaweb": ("wuttaweb.auth:WuttaSecurityPolicy", "wuttaweb.db:Session"),
-    "tailbone": ("tailbone.auth:TailboneSecurityPolicy", "tailbone.db:Session"),
+    "wuttaweb.auth:WuttaSecurityPolicy": "wuttaweb.db:Session",
+    "tailbone.auth:TailboneSecurityPolicy": "tailbone.db:Session",
 }
 
 log = logging.getLogger(__name__)
@@ -16,15 +18,13 @@ log = logging.getLogger(__name__)
 
 def includeme(config):
     """Guard the logins, and repair what is known to be broken in the versions that are installed."""
-    from pyramid.events import NewResponse
-
-    from appdir.web import logins
+    from appdir.web import logins  # which needs find()
 
     logins.guard()
     config.add_subscriber(tell_errors_apart, NewResponse)
-    for package, (policy, session) in POLICIES.items():
-        if importlib.util.find_spec(package):
-            let_each_thread_have_its_session(find(policy), find(session))
+    for spec, session in POLICIES.items():
+        if policy := find(spec):
+            let_each_thread_have_its_session(policy, find(session))
     if "rattail_config" in config.registry.settings:
         if (version := metadata.version("Tailbone")).startswith(REPAIRED):
             config.include("appdir.web.tailbone")
@@ -33,9 +33,12 @@ def includeme(config):
 
 
 def find(spec):
-    """Return what a spec such as wuttaweb.db:Session names."""
+    """Return what a spec such as wuttaweb.db:Session names, or None where that is not installed."""
     module, _, name = spec.partition(":")
-    return getattr(importlib.import_module(module), name)
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError:
+        return None
 
 
 def let_each_thread_have_its_session(policy, session):

@@ -1,17 +1,23 @@
 """Guards the logins of the web app: wrong passwords, the session's name, and what a logout leaves."""
 
 import collections
-import importlib
 import logging
 import threading
 import time
 
+from beaker.session import SessionObject
+from pyramid.httpexceptions import HTTPTooManyRequests
+from wuttaweb.auth import WuttaSecurityPolicy
+
+from appdir.web import find
+
 MOST, SECONDS = 20, 300  # so many wrong passwords from one address, within so many seconds
-VIEWS = {  # of each framework, the class whose authenticate_user(..., username, password) decides on a login
-    "wuttaweb.views.auth": "AuthView",
-    "tailbone.views.auth": "AuthenticationView",
-    "tailbone.api.auth": "AuthenticationView",
-}
+# of each framework, the classes whose authenticate_user(..., username, password) decides on a login
+VIEWS = (
+    "wuttaweb.views.auth:AuthView",
+    "tailbone.views.auth:AuthenticationView",
+    "tailbone.api.auth:AuthenticationView",
+)
 
 log = logging.getLogger(__name__)
 failures = collections.defaultdict(lambda: collections.deque(maxlen=MOST))  # when logins failed, by address
@@ -20,14 +26,7 @@ lock = threading.Lock()
 
 def guard():
     """Let each login be guarded, whichever framework does it."""
-    from beaker.session import SessionObject
-    from wuttaweb.auth import WuttaSecurityPolicy
-
-    for module, name in VIEWS.items():
-        try:
-            view = getattr(importlib.import_module(module), name)
-        except ModuleNotFoundError:
-            continue
+    for view in filter(None, map(find, VIEWS)):
         view.authenticate_user = counted(view.authenticate_user)
     WuttaSecurityPolicy.remember = renamed(WuttaSecurityPolicy.remember)
     SessionObject.delete = ended(SessionObject.delete)
@@ -37,8 +36,6 @@ def counted(authenticate_user):
     """Return authenticate_user() that logs a wrong password, and refuses an address with too many."""
 
     def authenticate(view, *args):
-        from pyramid.httpexceptions import HTTPTooManyRequests
-
         address, username, now = view.request.client_addr, args[-2], time.monotonic()
         with lock:
             for known in [one for one, times in failures.items() if times[-1] < now - SECONDS]:
