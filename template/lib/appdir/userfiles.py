@@ -33,26 +33,27 @@ class MakeInventoryBatch(Action):
             batch = handler.make_batch(
                 session, created_by=creator, mode=self.enum.INVENTORY_MODE_REPLACE, description=path.name
             )
-            for upc, cases, units in counts:
+            for entry, upc, cases, units in counts:
                 row = handler.make_row()
-                row.item_entry, row.upc, row.cases, row.units = upc, GPC(upc), cases, units
+                row.item_entry, row.upc, row.cases, row.units = entry, upc, cases, units
                 handler.add_row(batch, row)
         put_aside(path, "done")
 
 
 def read(path):
-    """Yield (UPC as text, cases, units) of each line of a CSV file; raise ValueError that names a bad line."""
+    """Yield (UPC as text, UPC, cases, units) of each line of a CSV file; raise ValueError that names a bad line."""
     with path.open(newline="", encoding="utf-8-sig") as file:
         lines = csv.DictReader(file)
         if not {"upc", "units"} <= {*(lines.fieldnames or [])}:
             raise ValueError(HEADER)
         for line in lines:
-            upc = (line["upc"] or "").strip()
+            entry = (line["upc"] or "").strip()
             try:
-                yield upc, *(Decimal((line.get(name) or "0").strip()) for name in ("cases", "units"))
-                GPC(upc)
+                cases, units = (Decimal((line.get(name) or "0").strip()) for name in ("cases", "units"))
+                upc = GPC(entry)
             except (InvalidOperation, ValueError):
                 raise ValueError(f"line {lines.line_num} is not a UPC with numbers of cases and units") from None
+            yield entry, upc, cases, units
 
 
 def put_aside(path, folder):
