@@ -20,6 +20,7 @@ from urllib.parse import unquote
 from appdir.answers import ALERTS, APP_NAME
 from appdir.core import APPDIR, CORE_CONFIG, FRAMEWORK, Stop, first_line
 
+BY_MAIL, BY_HEARTBEAT = (ALERTS in (way, "both") for way in ("mail", "heartbeat"))
 WEEK = 7 * 24 * 3600  # seconds
 LINES = 20  # of what a job said
 SECONDS = 20  # until a mail server or the heartbeat must answer
@@ -31,6 +32,11 @@ def setting(*names):
     parser.read([APPDIR / "local.conf", APPDIR / "secrets.conf", CORE_CONFIG])  # in the core config, later ones win
     found = (parser.get(*name.split(":"), fallback="") for name in names)
     return next(filter(None, found), "").replace("%%", "%")
+
+
+def operator():
+    """Return the address to which mails go."""
+    return setting(f"{FRAMEWORK}.mail:default.to", f"{FRAMEWORK}.email:default.to")
 
 
 def begin(name):
@@ -69,7 +75,7 @@ def state_of(name):
 
 def ping(name, event="", text=""):
     """Send an event of a job to the heartbeat URL, and return whether it took it."""
-    if ALERTS not in ("heartbeat", "both"):
+    if not BY_HEARTBEAT:
         return False
     url = f"{setting('alerts:heartbeat.url').rstrip('/')}/{APP_NAME}-{name}{event}"
     try:
@@ -82,13 +88,13 @@ def ping(name, event="", text=""):
 
 def mail(subject, text):
     """Send a mail by the app's own settings, and return whether the server took it."""
-    if ALERTS not in ("mail", "both"):
+    if not BY_MAIL:
         return False
     fw = FRAMEWORK
     message = email.message.EmailMessage()
     message["Subject"] = f"[{APP_NAME}] {subject}"
     message["From"] = setting(f"{fw}.mail:default.from", f"{fw}.email:default.sender")
-    message["To"] = setting(f"{fw}.mail:default.to", f"{fw}.email:default.to")
+    message["To"] = operator()
     message["Date"] = email.utils.localtime()
     message.set_content(f"{subject[0].upper()}{subject[1:]}.\n\n{text}\n\n{APPDIR} on {socket.gethostname()}\n")
     server = setting(f"{fw}.mail:smtp.server") or "localhost"
@@ -125,9 +131,7 @@ def without_secrets(text):
 
 def check():
     """Return where alerts go; Stop if they cannot go there."""
-    if ALERTS in ("heartbeat", "both") and not setting("alerts:heartbeat.url"):
+    if BY_HEARTBEAT and not setting("alerts:heartbeat.url"):
         raise Stop("the heartbeat has no URL; write it into secrets.conf, as heartbeat.url of [alerts]")
-    to = setting(f"{FRAMEWORK}.mail:default.to", f"{FRAMEWORK}.email:default.to")
-    return {"none": "go nowhere", "mail": f"go to {to}", "heartbeat": "go to the heartbeat URL"}.get(
-        ALERTS, f"go to {to} and the heartbeat URL"
-    )
+    places = [operator()] * BY_MAIL + ["the heartbeat URL"] * BY_HEARTBEAT
+    return f"go to {' and '.join(places)}" if places else "go nowhere"
