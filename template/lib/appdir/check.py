@@ -68,9 +68,14 @@ def check_services():
     return look_at_services(with_jobs=True)
 
 
+def unit_files():
+    """Return the units and timers of systemd that the app dir has, as paths."""
+    return [path for path in sorted(APPDIR.glob("system/*")) if path.suffix in (".service", ".timer")]
+
+
 def look_at_services(with_jobs):
     """Return a line about the servers, and `with_jobs` of systemd also about those; Stop names what is down."""
-    units = {path.name: path.read_text() for path in APPDIR.glob("system/*.[st]*r*") if "@" not in path.name}
+    units = {path.name: path.read_text() for path in unit_files() if "@" not in path.name}
     supervisor = APPDIR / "supervisor.conf"
     own = f"{APP_NAME}-check.service"  # may be who looks, and fails as long as something else does
     if units and (done := run("systemctl", "is-active", *units)).stdout:  # it needs D-Bus to answer who is not root

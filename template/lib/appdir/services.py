@@ -96,7 +96,7 @@ def install(is_wanted):
             supervise("restart" if is_wanted else "stop")
         return
     require_root(is_wanted)
-    units = {path.name: path for pattern in ("*.service", "*.timer") for path in APPDIR.glob(f"system/{pattern}")}
+    units = {path.name: path for path in check.unit_files()}
     for path in put(UNITS, units if is_wanted else {}, owner.pw_name):
         if "@" not in path.name:  # which is a template that nothing keeps running
             systemctl("disable", "--now", path.name)
@@ -124,7 +124,7 @@ def install_jobs(owner, is_wanted):
     require_owner()
     if not shutil.which("crontab"):
         raise Stop(NO_CRON)
-    if (system := CRON / APP_NAME).exists() and f"from {APPDIR}/system " in system.read_text():
+    if (system := CRON / APP_NAME).exists() and is_ours(system):
         raise Stop(f"{system} still runs the jobs, as an earlier version installed it; run: sudo rm {system}")
     listed = run("crontab", "-l")
     if listed.returncode and "no crontab for" not in listed.stderr:
@@ -149,6 +149,11 @@ def filled_in(source, user):
     return text
 
 
+def is_ours(path):
+    """Return whether a file of the system was installed from this app dir."""
+    return f"from {APPDIR}/system " in path.read_text(errors="replace")
+
+
 def put(folder, wanted, user):
     """Write files of system/ into a folder of the system, with the paths of this app dir; return ours that are gone.
 
@@ -156,8 +161,7 @@ def put(folder, wanted, user):
     """
     if not folder.is_dir():
         raise Stop(NO_CRON)
-    mark, found = f"from {APPDIR}/system ", [path for path in folder.glob(f"{APP_NAME}*") if path.is_file()]
-    ours = [path for path in found if mark in path.read_text(errors="replace")]
+    ours = [path for path in folder.glob(f"{APP_NAME}*") if path.is_file() and is_ours(path)]
     if others := [folder / name for name in wanted if (folder / name).exists() and folder / name not in ours]:
         raise Stop(f"{others[0]} does not come from this app dir; remove it, or answer another app_name")
     for name, source in wanted.items():
@@ -170,8 +174,7 @@ def put(folder, wanted, user):
 
 def started_units():
     """Return the names of the units and timers that are started by themselves, not by a timer."""
-    units = [*APPDIR.glob("system/*.service"), *APPDIR.glob("system/*.timer")]
-    return sorted(path.name for path in units if re.search("^WantedBy", path.read_text(), re.MULTILINE))
+    return sorted(path.name for path in check.unit_files() if re.search("^WantedBy", path.read_text(), re.MULTILINE))
 
 
 def unit_is_active(name):
