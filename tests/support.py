@@ -17,7 +17,7 @@ NOW, NEXT = "v100.0.0", "v101.0.0"
 # sets of answers that together use every part and every choice, and answer each question otherwise than by its default
 ANSWERS = [
     {},
-    {"framework": "wutta", "app_name": "corner_shop", "web_port": 9180, "luigi_port": 9182},
+    {"framework": "wutta", "app_name": "corner_shop", "web_port": 9180},
     {
         "title": "Poser's 100% Shop",
         "app_package": "poser",

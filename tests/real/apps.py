@@ -100,6 +100,12 @@ def listens(port):
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
+def scheduler_answers(app):
+    """Return whether Luigi's scheduler takes connections at its socket in an app dir."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(app.dir / "luigi/luigid.sock")) == 0
+
+
 def until(true, seconds=90):
     """Wait until a function returns something true, and return that."""
     limit = time.monotonic() + seconds

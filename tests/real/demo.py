@@ -18,7 +18,7 @@ def make(env, framework):
     if not (env / "bin/python").exists():
         subprocess.run([UV, "venv", "--quiet", "--seed", "--allow-existing", env], check=True)
     if not (env / "app/setup.sh").exists():
-        answers = (f"framework={framework}", f"web_port={free_port()}", f"luigi_port={free_port()}", "app_name=demo")
+        answers = (f"framework={framework}", f"web_port={free_port()}", "app_name=demo")
         data = [part for answer in answers for part in ("--data", answer)]
         copier = Path(sys.executable).with_name("copier")
         command = [copier, "copy", "--quiet", "--defaults", "--vcs-ref=HEAD", *data, ROOT, env / "app"]

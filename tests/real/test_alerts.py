@@ -15,7 +15,7 @@ OPERATOR = "operator@shop.example"
 @pytest.fixture(scope="module", params=["tailbone", "wuttaweb"])
 def app(request, render, tmp_path_factory, mailbox, pings):
     """An app of each framework that tells both by mail and by heartbeat, set up."""
-    answers = {"alerts": "both", "mail_to": OPERATOR, "luigi_port": str(free_port()), **KINDS[request.param]}
+    answers = {"alerts": "both", "mail_to": OPERATOR, **KINDS[request.param]}
     app = make_app(render, tmp_path_factory.mktemp("alerts") / "poser", **answers)
     app.setup(HEARTBEAT_URL=pings.url)
     core = app.dir / f"{answers['framework']}.conf"

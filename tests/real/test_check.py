@@ -10,7 +10,7 @@ import time
 
 import copier
 import pytest
-from real.apps import KINDS, free_port, make_app
+from real.apps import KINDS, make_app
 from support import files, git, release, require
 
 WELL = {"config", "database", "permissions", "disk", "services", "web", "overnight", "backup", "alerts", "template"}
@@ -32,8 +32,7 @@ def app(versions, tmp_path_factory):
     def render(folder, **answers):
         copier.run_copy(str(versions), folder, data=answers, defaults=True, quiet=True)
 
-    port = str(free_port())
-    app = make_app(render, tmp_path_factory.mktemp("check") / "poser", luigi_port=port, **KINDS["wuttaweb"])
+    app = make_app(render, tmp_path_factory.mktemp("check") / "poser", **KINDS["wuttaweb"])
     app.setup()
     app.run("./overnight.sh")
     app.run("./backup.sh", "--init")

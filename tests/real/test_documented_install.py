@@ -21,7 +21,7 @@ COMMANDS = re.search(r"<!-- install -->\n```sh\n(.*?)```", (ROOT / "README.md").
 def settings(tmp_path):
     """Environment variables with a home of its own, and ports that nobody uses as Copier's defaults."""
     path = tmp_path / "settings.yml"
-    path.write_text(yaml.safe_dump({"defaults": {"web_port": free_port(), "luigi_port": free_port()}}))
+    path.write_text(yaml.safe_dump({"defaults": {"web_port": free_port()}}))
     home = tmp_path / "home"
     home.mkdir()
     return os.environ | {"HOME": str(home), "COPIER_SETTINGS_PATH": str(path), "TERM": "dumb"}

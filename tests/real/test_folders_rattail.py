@@ -8,7 +8,7 @@ import zipfile
 from urllib.parse import urlsplit
 
 import pytest
-from real.apps import ADMIN, KINDS, free_port, make_app
+from real.apps import ADMIN, KINDS, make_app
 from real.folders import (
     FULL,
     check_cleanup,
@@ -58,7 +58,7 @@ OTHER_DATABASE = pytest.mark.parametrize("app", ["sqlite"], indirect=True)
 @pytest.fixture(scope="module", params=["postgresql", "sqlite"])
 def app(request, render, tmp_path_factory, mailbox):
     """A Rattail app with a product, a customer and a vendor, which sends its mail to the mailbox."""
-    parts = {"datasync": True, "filemon": True, "web_api": True, "luigi_port": str(free_port())}
+    parts = {"datasync": True, "filemon": True, "web_api": True}
     app = make_app(render, tmp_path_factory.mktemp("folders") / "poser", **parts, **MAIL, **KINDS["tailbone"])
     config = app.dir / "rattail.conf"
     config.write_text(config.read_text().replace("smtp.server = localhost", f"smtp.server = 127.0.0.1:{mailbox.port}"))

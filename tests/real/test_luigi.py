@@ -5,7 +5,7 @@ import re
 import sqlite3
 
 import pytest
-from real.apps import KINDS, free_port, listens, make_app, running
+from real.apps import KINDS, make_app, running, scheduler_answers
 
 DAY = "2026-01-31"
 MARKERS = {
@@ -25,11 +25,9 @@ def kind(request):
 @pytest.fixture(scope="module")
 def app(render, tmp_path_factory, kind, request):
     """An app of its own for each kind, since its tasks are changed here; Rattail's is on PostgreSQL."""
-    port = str(free_port())
-    app = make_app(render, tmp_path_factory.mktemp("luigi") / "poser", luigi_port=port, **KINDS[kind])
+    app = make_app(render, tmp_path_factory.mktemp("luigi") / "poser", **KINDS[kind])
     make_database = request.getfixturevalue("postgresql")
     app.setup(DATABASE_URL=make_database(f"luigi-{kind}"))
-    app.luigi_port = int(port)
     return app
 
 
@@ -39,7 +37,7 @@ def luigid(app):
 
     def luigid():
         return running(
-            app.program("luigid"), app.env / "luigid.out", lambda: listens(app.luigi_port), cwd=app.dir / "luigi"
+            app.program("luigid"), app.env / "luigid.out", lambda: scheduler_answers(app), cwd=app.dir / "luigi"
         )
 
     return luigid
@@ -65,7 +63,7 @@ def history(app, day, event):
 @pytest.mark.proves("luigi", "luigi/log", "work/csv")
 def test_a_night_without_server(app, kind):
     """The starter tasks of a night leave a marker each by date, a table as CSV, and their log."""
-    assert not listens(app.luigi_port)
+    assert not scheduler_answers(app)
     assert "done" in app.run("./overnight.sh", "main", DAY).stdout
     assert markers(app, DAY) == MARKERS[kind]
     assert IN_TABLE[kind] in (app.dir / "work/csv" / TABLE[kind]).read_text()

@@ -1,7 +1,7 @@
 """A host without a web app: it only runs daemons, commands and nights, and all scripts work there too."""
 
 import pytest
-from real.apps import free_port, listens, make_app, running, until
+from real.apps import make_app, running, scheduler_answers, until
 from support import git
 
 DAEMONS = {"rattail": {"datasync": True, "filemon": True}, "wutta": {}}
@@ -12,9 +12,8 @@ WEB = ("Tailbone", "WuttaWeb", "pyramid", "Paste")
 def node(request, render, tmp_path_factory):
     """An app dir without a web app, set up."""
     folder = tmp_path_factory.mktemp("node") / "poser"
-    port = free_port()
-    app = make_app(render, folder, framework=request.param, web=False, luigi_port=str(port), **DAEMONS[request.param])
-    app.framework, app.luigi_port = request.param, port
+    app = make_app(render, folder, framework=request.param, web=False, **DAEMONS[request.param])
+    app.framework = request.param
     app.setup()
     return app
 
@@ -33,7 +32,7 @@ def test_setup_installs_and_writes_nothing_of_a_web_app(node):
 def test_servers_run_and_are_checked(node):
     assert node.checks()["services"][0] == "FAILED"
     command = [node.env / "bin/supervisord", "--nodaemon", "--configuration", node.dir / "supervisor.conf"]
-    with running(command, node.env / "supervisord.out", lambda: listens(node.luigi_port), cwd="/"):
+    with running(command, node.env / "supervisord.out", lambda: scheduler_answers(node), cwd="/"):
         until(lambda: node.checks()["services"][0] == "ok")
         found = node.checks()
         assert {f"poser:poser-{name}" for name in ("luigid", *DAEMONS[node.framework])} <= {

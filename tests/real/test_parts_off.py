@@ -1,11 +1,10 @@
 """An app without backups that nothing starts: it is set up, serves, and its checks are right."""
 
-from real.apps import ADMIN, KINDS, free_port, make_app
+from real.apps import ADMIN, KINDS, make_app
 
 
 def test_no_services_and_no_backups(render, tmp_path):
-    port = str(free_port())  # at the default one, the server of another test may come and go
-    app = make_app(render, tmp_path / "poser", services="none", backups=False, luigi_port=port, **KINDS["tailbone"])
+    app = make_app(render, tmp_path / "poser", services="none", backups=False, **KINDS["tailbone"])
     ready = app.setup()
     assert f"{app.env}/bin/pserve file+ini:{app.dir}/web.conf" in ready
     assert "supervisor" not in ready

@@ -210,8 +210,8 @@ def test_whole_life_without_rights(template, tmp_path):
         environment = {"HOME": str(folder), "COPIER": str(folder / "copier/bin/copier"), "ADMIN_PASSWORD": ADMIN[1]}
         environment["COPIER_SETTINGS_PATH"] = str(folder / "settings.yml")
         (folder / "settings.yml").write_text("{}")
-        port, luigi_port = free_port(), free_port()
-        answers = KINDS["wuttaweb"] | {"web_port": port, "luigi_port": luigi_port}
+        port = free_port()
+        answers = KINDS["wuttaweb"] | {"web_port": port}
         data = [part for name, value in answers.items() for part in ("--data", f"{name}={value}")]
         app = App(env, port)
 

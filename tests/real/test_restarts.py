@@ -12,9 +12,7 @@ from support import git
 @pytest.fixture(scope="module")
 def app(render, tmp_path_factory):
     """A WuttaWeb app that is set up, with a patience of seconds."""
-    app = make_app(
-        render, tmp_path_factory.mktemp("restarts") / "poser", luigi_port=str(free_port()), **KINDS["wuttaweb"]
-    )
+    app = make_app(render, tmp_path_factory.mktemp("restarts") / "poser", **KINDS["wuttaweb"])
     services = app.dir / "lib/appdir/services.py"
     services.write_text(services.read_text().replace("PATIENCE = 90 ", "PATIENCE = 20 "))
     app.setup()

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from real.apps import KINDS, free_port, make_app
+from real.apps import KINDS, make_app
 from real.users import PYTHON, SERVICE_USER, by, open_folder
 from real.wheels import wheel
 
@@ -74,7 +74,7 @@ def shop(render):
     """A Rattail app of root whose servers run as a user of their own, and beside it a folder of root."""
     with open_folder() as folder:
         app = make_app(
-            render, folder / "poser", PYTHON, service_user=SERVICE_USER, luigi_port=str(free_port()),
+            render, folder / "poser", PYTHON, service_user=SERVICE_USER,
             **KINDS["tailbone"],
         )  # fmt: skip
         app.index = folder / "wheels"

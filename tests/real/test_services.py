@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from real.apps import ADMIN, KINDS, free_port, listens, make_app, running, until
+from real.apps import ADMIN, KINDS, listens, make_app, running, scheduler_answers, until
 from real.backups import snapshots
 from real.clock import DAY
 from real.systemd import booted
@@ -32,12 +32,10 @@ RESTART = {"luigid": "/luigi/restart-scheduler", "datasync": "/datasync/restart"
 def shop(render):
     """A Rattail app with all daemons, of root, whose servers run as a user of their own; set up by root."""
     with open_folder() as folder:
-        ports = {"luigi_port": str(free_port())}
         app = make_app(
-            render, folder / "poser", PYTHON, service_user=SERVICE_USER, datasync=True, filemon=True, **ports,
+            render, folder / "poser", PYTHON, service_user=SERVICE_USER, datasync=True, filemon=True,
             **KINDS["tailbone"],
         )  # fmt: skip
-        app.luigi_port = int(ports["luigi_port"])
         app.setup()
         (folder / "backups").mkdir()
         shutil.chown(folder / "backups", SERVICE_USER)
@@ -49,7 +47,7 @@ def supervisord(app, config, user):
     """Run supervisord as a user while the `with` lasts, from when the web app and Luigi answer."""
     command = by(user, app.env / "bin/supervisord", "--nodaemon", "--configuration", config)
     return running(
-        command, app.env / "supervisord.out", lambda: listens(app.port) and listens(app.luigi_port), cwd="/",
+        command, app.env / "supervisord.out", lambda: listens(app.port) and scheduler_answers(app), cwd="/",
     )  # fmt: skip
 
 
@@ -191,7 +189,7 @@ def test_cron_and_own_supervisor(shop):
     """services.sh puts the jobs into cron.d, and starts the servers; each job runs as cron would run it."""
     with booted() as run:
         run(shop.dir / "services.sh", "install")
-        until(lambda: listens(shop.port) and listens(shop.luigi_port))
+        until(lambda: listens(shop.port) and scheduler_answers(shop))
         run(shop.dir / "services.sh", "install")
         _, path, *lines = run("cat", "/etc/cron.d/poser").stdout.splitlines()
         assert "/usr/local/bin:" in path
@@ -209,7 +207,7 @@ def test_cron_and_own_supervisor(shop):
         ctl(shop, "shutdown")
         until(lambda: not (shop.dir / "log/supervisord.pid").exists())  # the last that supervisord does
         run(*as_cron, at_boot)
-        until(lambda: listens(shop.port) and listens(shop.luigi_port))
+        until(lambda: listens(shop.port) and scheduler_answers(shop))
         logged_in(shop)
         run(shop.dir / "services.sh", "remove")
         until(lambda: not listens(shop.port))
@@ -250,7 +248,7 @@ def run(units):
     """A function that runs a command beside a real systemd, where services.sh has installed the units."""
     with booted() as run:
         run(units.dir / "services.sh", "install")
-        until(lambda: listens(units.port) and listens(units.luigi_port))
+        until(lambda: listens(units.port) and scheduler_answers(units))
         yield run
 
 
@@ -350,7 +348,7 @@ class TestSystemd:
         run("sh", "-c", "echo mine > /etc/systemd/system/poser-mine.service")
         run(units.dir / "services.sh", "remove")
         assert run("find", "/etc/systemd/system", "-type", "f,l").stdout == "/etc/systemd/system/poser-mine.service\n"
-        until(lambda: not listens(units.port) and not listens(units.luigi_port))
+        until(lambda: not listens(units.port) and not scheduler_answers(units))
 
     def test_unit_of_another_app_is_left_alone(self, units, run):
         run("sh", "-c", "echo mine > /etc/systemd/system/poser-web.service")

@@ -90,10 +90,6 @@ ARRIVES = {
         ],
         "system/crontab": ["30 01 * * * @USER@ @APPDIR@/lib/run job overnight-weekly"],
     }),
-    "luigi_port": (1, {
-        "luigi/luigi.cfg": ["scheduler_port = 9182"],
-        "supervisor.conf": ["command = %(here)s/../bin/luigid --address 127.0.0.1 --port 9182"],
-    }),
     "web_api_port": (2, {"webapi.conf": ["port = 9181"]}),
     "alerts": (3, {"lib": ['ALERTS = "heartbeat"']}),
     "backup_repository": (3, {"lib": ['BACKUP_REPOSITORY = "sftp:backup@example.com:/srv/poser"']}),
@@ -148,7 +144,6 @@ GOOD = {
     "batch_types": [[], ["a"], ["a" * 40, "b_2"]],
     "export_types": [[], ["a"], ["a" * 40, "b_2"]],
     "overnight": [[], ["a"], ["a" * 40, "b_2"]],
-    "luigi_port": [1024, 65535],
     "web_api_port": [1024, 65535],
     "backup_repository": [
         "/srv/backups", "../../backups/poser", "sftp:backup@host.example.com:/srv/poser", "sftp://backup@host:2222//srv",
@@ -219,8 +214,8 @@ def test_part_is_on_or_off(render, tmp_path, part):
 def test_good_answer_is_taken(render, tmp_path, number):
     """All questions at once, each with its next good answer."""
     answers = {name: values[number % len(values)] for name, values in GOOD.items()}
-    ports = {"web_port": 8080, "luigi_port": 8081, "web_api_port": 8082}  # which must differ
-    one_port = list(ports)[number % 3]
+    ports = {"web_port": 8080, "web_api_port": 8082}  # which must differ
+    one_port = list(ports)[number % 2]
     answers |= ports | {one_port: answers[one_port]}
     app = render(tmp_path / "app", **answers, reverse_proxy="https", web_api=True)
     found = yaml.safe_load((app / ".copier-answers.yml").read_text())

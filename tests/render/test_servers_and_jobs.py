@@ -18,7 +18,7 @@ JOBS = {
 SERVERS = {
     "poser-web": "bin/pserve file+ini:HERE/web.conf",
     "poser-webapi": "bin/pserve file+ini:HERE/webapi.conf",
-    "poser-luigid": "bin/luigid --address 127.0.0.1 --port 8082",
+    "poser-luigid": "bin/luigid --unix-socket luigid.sock",
     "poser-datasync": "bin/rattail -c HERE/datasync.conf datasync --pidfile HERE/log/datasync.pid start",
     "poser-filemon": "bin/rattail -c HERE/filemon.conf filemon --pidfile HERE/log/filemon.pid start",
 }

@@ -15,7 +15,7 @@ import subprocess
 import urllib.request
 
 from appdir import alerts, database, permissions, users
-from appdir.answers import APP_NAME, FILEMON, SERVICES, WEB
+from appdir.answers import APP_NAME, FILEMON, WEB
 from appdir.core import APPDIR, ENV, RESTORE, Stop, first_line, load_config, missing, note, report, run
 from appdir.git import environment
 
@@ -115,11 +115,7 @@ def server(name):
 
 def ports():
     """Return the ports on which servers of the app listen, by name."""
-    found = {name: server(name)["port"] for name in ("web", "webapi") if (APPDIR / f"{name}.conf").exists()}
-    luigi = configparser.RawConfigParser()
-    if SERVICES != "none" and luigi.read(APPDIR / "luigi/luigi.cfg"):
-        found["luigid"] = luigi["core"]["scheduler_port"]
-    return found
+    return {name: server(name)["port"] for name in ("web", "webapi") if (APPDIR / f"{name}.conf").exists()}
 
 
 def listens(port):

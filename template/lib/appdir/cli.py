@@ -106,9 +106,16 @@ prove-restore --json
 restore-database --ask-database PATH
 job NAME
 job-failed NAME
+stop-luigid
 """
 COMMANDS |= {line.split()[0]: [line, "", ""] for line in OTHERS.strip().splitlines()}
-MODULES = {"secrets": "secretsconf", "check-app": "check_config", "restore-database": "dumps", "job-failed": "job"}
+MODULES = {
+    "secrets": "secretsconf",
+    "check-app": "check_config",
+    "restore-database": "dumps",
+    "job-failed": "job",
+    "stop-luigid": "luigi",
+}
 
 
 def answer(text):

@@ -2,10 +2,10 @@
 
 import datetime
 import os
-import socket
 import subprocess
 
-from appdir.answers import LUIGI_PORT, OVERNIGHT
+from appdir import luigi
+from appdir.answers import OVERNIGHT
 from appdir.core import APPDIR, ENV, Stop, kept, run
 from appdir.users import become_owner
 
@@ -22,9 +22,7 @@ def main(options):
     except ValueError:
         raise Stop(f"'{day}' is not a date such as 2026-01-31", 2) from None
     become_owner("log")  # else root would own logs and markers
-    with socket.socket() as client:
-        client.settimeout(2)
-        scheduler = [] if client.connect_ex(("127.0.0.1", LUIGI_PORT)) == 0 else ["--local-scheduler"]
+    scheduler = [] if luigi.is_up() else ["--local-scheduler"]
     # upstream's warnings would be mailed by cron
     environment = os.environ | {"PYTHONPATH": str(APPDIR), "PYTHONWARNINGS": "ignore"}
     command = [ENV / "bin/luigi", "--module", f"luigitasks.overnight_{name}", "Overnight", "--date", day, *scheduler]

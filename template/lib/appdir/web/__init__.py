@@ -6,6 +6,8 @@ from importlib import metadata
 
 from pyramid.events import NewResponse
 
+from appdir.answers import LUIGI
+
 REPAIRED = "0.23."  # how the versions of Tailbone begin in which the repairs were seen to be needed
 # of each framework, the policy that says who is logged in, and the database session of a thread
 POLICIES = {
@@ -21,6 +23,8 @@ def includeme(config):
     from appdir.web import logins  # which needs find()
 
     logins.guard()
+    if LUIGI:
+        config.include("appdir.web.scheduler")
     config.add_subscriber(tell_errors_apart, NewResponse)
     for spec, session in POLICIES.items():
         if policy := find(spec):
