@@ -191,6 +191,11 @@ class App:
         with running(command, self.env / f"{name}.out", ready, cwd=cwd) as self.server:
             yield Web(web.base)
 
+    def scheduler(self):
+        """Run Luigi's scheduler while the `with` lasts, as supervisor does; it gives the process."""
+        command, out = self.program("luigid"), self.env / "luigid.out"
+        return running(command, out, lambda: scheduler_answers(self), cwd=self.dir / "luigi")
+
     def program(self, name):
         """Return the command with which supervisor runs one of the app's servers, such as web, as a list."""
         programs = configparser.ConfigParser(defaults={"here": str(self.dir)})

@@ -171,12 +171,12 @@ class Browser:
                         found.append(f"another host: {url}")
                 case "Network.responseReceived":
                     status, url = about["response"]["status"], about["response"]["url"]
-                    if status >= 400:
+                    if status >= 400 and not url.endswith("/favicon.ico"):  # which pages without an icon have
                         found.append(f"status {status}: {url}")
                 case "Network.loadingFailed":
                     url = self.urls.get(about["requestId"])
                     found.append(f"{about['errorText']}: {url}")
         for entry in self.driver.get_log("browser"):
-            if entry["level"] == "SEVERE":
+            if entry["level"] == "SEVERE" and "/favicon.ico" not in entry["message"]:
                 found.append(f"console: {entry['message']}")
         return found

@@ -1,11 +1,14 @@
 """Overnight automation: markers by date, only failed tasks again, with and without the scheduler's server."""
 
 import contextlib
+import json
 import re
 import sqlite3
+import stat
+from urllib.parse import quote
 
 import pytest
-from real.apps import KINDS, make_app, running, scheduler_answers
+from real.apps import ADMIN, KINDS, make_app, scheduler_answers
 
 DAY = "2026-01-31"
 MARKERS = {
@@ -29,18 +32,6 @@ def app(render, tmp_path_factory, kind, request):
     make_database = request.getfixturevalue("postgresql")
     app.setup(DATABASE_URL=make_database(f"luigi-{kind}"))
     return app
-
-
-@pytest.fixture
-def luigid(app):
-    """A function that runs Luigi's server for the app, as supervisor does."""
-
-    def luigid():
-        return running(
-            app.program("luigid"), app.env / "luigid.out", lambda: scheduler_answers(app), cwd=app.dir / "luigi"
-        )
-
-    return luigid
 
 
 def markers(app, day):
@@ -84,7 +75,7 @@ def test_second_run_does_nothing(app, kind):
 
 
 @pytest.mark.proves("luigitasks")
-def test_failed_task_runs_again_and_only_it(app, kind, luigid):
+def test_failed_task_runs_again_and_only_it(app, kind):
     """A night runs the tasks as they are edited: a broken one fails, and once it is fixed, it alone runs again."""
     module = app.dir / "luigitasks/overnight_main.py"
     good = module.read_text()
@@ -92,7 +83,7 @@ def test_failed_task_runs_again_and_only_it(app, kind, luigid):
     broken = re.sub(f'(filename = "{last}"\n\n    def run_command\\(self\\):\n)', r"\1        1 / 0\n", good)
     assert broken != good
     day = "2026-02-01"
-    with luigid():
+    with app.scheduler():
         module.write_text(broken)
         failed = app.run("./overnight.sh", "--quiet", "main", day, check=False)
         module.write_text(good)
@@ -111,18 +102,58 @@ def test_failed_task_runs_again_and_only_it(app, kind, luigid):
 
 @pytest.mark.proves("luigi", "luigi/log")
 @pytest.mark.parametrize("kind", ["tailbone"], scope="module")
-def test_rattail_launches_it(app, kind, luigid):
+def test_rattail_launches_it(app, kind):
     """The command overnight runs the tasks of a night by Luigi's server, which records them; again, it does nothing."""
     day = "2026-02-02"
     command = ["../bin/rattail", "-c", "cron.conf", "overnight", "-k", "main", "--date", day, "--wait"]
     table = app.dir / "work/csv" / TABLE[kind]
-    with luigid():
+    with app.scheduler():
         app.run(*command)
         assert markers(app, day) == MARKERS[kind]
         before = table.stat().st_mtime_ns
         app.run(*command)
         assert table.stat().st_mtime_ns == before
     assert len(history(app, day, "DONE")) == len(MARKERS[kind]) + 1  # and the wrapper of them all
+
+
+def test_the_scheduler_has_a_socket_and_no_port(app):
+    """Only its own user can open the socket; no port is open, by which any user of the machine could come in."""
+    with app.scheduler() as scheduler:
+        assert stat.S_IMODE((app.dir / "luigi/luigid.sock").stat().st_mode) == 0o600
+        assert f"pid={scheduler.pid}," not in app.run("ss", "-Hltnp").stdout
+        app.run("lib/run", "stop-luigid")
+        scheduler.wait(timeout=30)
+    done = app.run("lib/run", "stop-luigid", check=False)
+    assert (done.returncode, done.stdout.count("\n")) == (1, 1)
+    assert "scheduler is down" in done.stdout
+
+
+def test_admins_see_the_scheduler(app, kind):
+    """Its pages are for admins, in the web app, and only to look: what changes something is refused."""
+    day = "2026-02-03"
+    with app.scheduler(), app.serve() as web:
+        app.run("./overnight.sh", "--quiet", "main", day)
+        api = "/luigi/scheduler/api/"
+        everything = "task_list?data=" + quote('{"status": "DONE", "upstream_status": ""}')
+        assert day not in web.get(api + everything).text  # nobody has logged in
+        web.login(*ADMIN)
+        if kind == "tailbone":
+            web.become_root()
+            page = web.page("/luigi/", "View / Launch Tasks").text
+            assert 'href="/luigi/scheduler/"' in page
+            assert 'href="/luigi/scheduler/history"' in page
+        start = web.get("/luigi/scheduler/")
+        assert (start.status, start.url) == (200, f"{web.base}/luigi/scheduler/static/visualiser/index.html")
+        assert "Luigi Task Visualiser" in start.text
+        tasks = json.loads(web.get(api + everything).text)["response"].values()
+        assert len([task for task in tasks if day in task["display_name"]]) == len(MARKERS[kind]) + 1
+        history = web.get("/luigi/scheduler/history").text
+        (link, *_) = re.findall(r'href="(/luigi/scheduler/history/by_id/\d+)"', history)
+        assert "date" in web.get(link).text
+        assert not [name for name in ("pause", "prune") if '"response"' in web.get(api + name).text]
+    with app.serve() as web:
+        web.login(*ADMIN)
+        assert web.get("/luigi/scheduler/history").status == 503
 
 
 @pytest.mark.parametrize(("name", "day"), [("nothing", DAY), ("main", "yesterday"), ("../main", DAY)])

@@ -44,12 +44,20 @@ def test_behind_a_url_prefix(render, tmp_path_factory, framework):
     app.setup()
     port, folder = free_port(), tmp_path_factory.mktemp("nginx")
     site = (app.dir / "system/nginx.conf").read_text()
-    with app.serve(), nginx(folder, site, {"http": port, "https": port}), browser.Browser() as window:
+    with (
+        app.serve(),
+        app.scheduler(),
+        nginx(folder, site, {"http": port, "https": port}),
+        browser.Browser() as window,
+    ):
         base = f"http://127.0.0.1:{port}/shop"
         window.login(base, *ADMIN)
         window.become_root(base, ADMIN[0])
         window.visit(f"{base}/users/", "Users", "Username")
         window.visit(f"{base}/appinfo/configure", "Configure App Info", "Basics")
+        window.driver.get(f"{base}/luigi/scheduler/")
+        window.check(base)
+        window.see("Dependency Graph")
 
 
 @pytest.mark.parametrize("path", ["missing.js", "..%2f..%2fsecrets.conf", "../../secrets.conf", ""])
