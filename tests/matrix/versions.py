@@ -3,6 +3,8 @@
 import re
 import shutil
 
+from support import ROOT
+
 # the files of a new version whose names or places changed, by their names of before; None for a file that went
 TEMPLATE_FILES = {
     "quiet.conf": "hushed.conf",
@@ -19,7 +21,7 @@ YOURS = {
 }
 # and those split in two: the name that stays, and that of the new file
 SPLIT = {"README.md": "FOLDERS.md", "poser/poser/web/menus.py": "poser/poser/web/more_menus.py"}
-CHANGELOG = "The question `mail_to` is now `operator_mail`."
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text() + "The question `mail_to` is now `operator_mail`."
 
 
 def source(repo, name):
