@@ -10,7 +10,7 @@ import time
 
 import copier
 import pytest
-from real.apps import KINDS, make_app
+from real.apps import KINDS, free_port, listens, make_app, running
 from support import files, git, release, require
 
 WELL = {"config", "database", "permissions", "disk", "services", "web", "overnight", "backup", "alerts", "template"}
@@ -116,6 +116,36 @@ def test_server_that_supervisor_does_not_know_yet(kept):
     path = kept.dir / "supervisor.conf"
     path.write_text(path.read_text() + "\n[program:poser-new]\ncommand = sleep 1000\n")
     assert "poser:poser-new is not started; " in found_wrong(kept, "services")
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("web.conf", "web was started before web.conf changed; run ./services.sh restart"),
+        ("secrets.conf", "web was started before secrets.conf changed; run ./services.sh restart"),
+        ("luigi/luigi.cfg", "luigid was started before luigi/luigi.cfg changed; run ./services.sh restart"),
+        ("lib/appdir/web/__init__.py", "web was started before code changed; run ./services.sh restart"),
+        ("../lib/python3.11/site-packages", "web was started before packages changed; run ./services.sh restart"),
+    ],
+)
+def test_server_that_uses_what_it_loaded_before(app, name, found):
+    path = app.dir / name
+    before = path.stat().st_mtime
+    os.utime(path)
+    assert found_wrong(app, "services") == found
+    os.utime(path, (before, before))
+
+
+def test_port_that_another_process_has(app):
+    """Another has the port of the web API; no server of the app does, whose supervisor has none for it."""
+    taken = free_port()
+    conf = app.dir / "webapi.conf"
+    conf.write_text((app.dir / "web.conf").read_text().replace(f"port = {app.port}", f"port = {taken}"))
+    command = ["python3", "-m", "http.server", "--bind", "127.0.0.1", taken]
+    with running(command, app.env / "taken.out", lambda: listens(taken), cwd=app.env / "include") as other:
+        found = app.checks()["services"]
+    conf.unlink()
+    assert found == ("FAILED", f"process {other.pid} has port {taken} of webapi; stop it, or answer another port")
 
 
 def test_full_disk(app):

@@ -4,19 +4,16 @@ Each check is a function that returns one line about what is well, or raises Sto
 has to act) or Unknown (it could not look, or nobody has to act now).
 """
 
-import configparser
 import datetime
 import json
 import os
-import re
 import shutil
-import socket
 import subprocess
 import urllib.request
 
-from appdir import alerts, database, permissions, users
-from appdir.answers import APP_NAME, FILEMON, WEB
-from appdir.core import APPDIR, ENV, RESTORE, Stop, first_line, load_config, missing, note, report, run
+from appdir import alerts, database, permissions, servers, users
+from appdir.answers import FILEMON, WEB
+from appdir.core import APPDIR, RESTORE, Stop, first_line, load_config, note, report, run
 from appdir.git import environment
 
 DISK_FREE = 0.05  # of the volume: below that, databases and logs stop soon
@@ -64,71 +61,19 @@ def check_disk():
 
 
 def check_services():
-    """The servers of the app are up, as says what runs them; where nothing does, their ports are open."""
-    return look_at_services(with_jobs=True)
-
-
-def unit_files():
-    """Return the units and timers of systemd that the app dir has, as paths."""
-    return [path for path in sorted(APPDIR.glob("system/*")) if path.suffix in (".service", ".timer")]
-
-
-def look_at_services(with_jobs):
-    """Return a line about the servers, and `with_jobs` of systemd also about those; Stop names what is down."""
-    units = {path.name: path.read_text() for path in unit_files() if "@" not in path.name}
-    supervisor = APPDIR / "supervisor.conf"
-    own = f"{APP_NAME}-check.service"  # may be who looks, and fails as long as something else does
-    if units and (done := run("systemctl", "is-active", *units)).stdout:  # it needs D-Bus to answer who is not root
-        states = {name: now for name, now in zip(units, done.stdout.split(), strict=False) if name != own}
-        idle = {name for name in units if "WantedBy" not in units[name]}  # jobs, which are only wrong when they failed
-        wanted = {"active"}, {"active", "inactive", "activating"} if with_jobs else {*states.values()}
-        down = {name: now for name, now in states.items() if now not in wanted[name in idle]}
-        hint = "see journalctl -u NAME; sudo ./services.sh install starts all"
-    elif (APPDIR / "log/supervisor.sock").exists():
-        done = run(ENV / "bin/supervisorctl", "-c", supervisor, "status")
-        known = dict(line.split()[:2] for line in done.stdout.splitlines() if "://" not in line)
-        programs = re.findall(r"(?m)^\[program:(\S+)\]", supervisor.read_text())  # it may have started before one came
-        states = known and {f"{APP_NAME}:{name}": known.get(f"{APP_NAME}:{name}", "not started") for name in programs}
-        down = {name: state for name, state in states.items() if state not in ("RUNNING", "STARTING")}
-        hint = "see log/NAME.out and log/supervisord.log; ./services.sh restart"
-    else:
-        states = {f"port {port} of {name}": listens(port) for name, port in ports().items()}
-        if not states and (units or not supervisor.exists()):
-            return "none that listens on a port"
-        states = states or {"supervisord": False}
-        down = {name: "closed" for name, is_open in states.items() if not is_open}
-        hint = "start them" + ": ./services.sh start" * supervisor.exists()
-    if not states:
-        raise Stop(f"the state of the servers is unknown: {(done.stderr or done.stdout).strip()}; {hint}")
-    if down:
-        raise Stop(f"{', '.join(f'{name} is {state}' for name, state in down.items())}; {hint}")
-    return f"up: {', '.join(states)}"
-
-
-def server(name):
-    """Return the section of a config that says where its server listens."""
-    parser = configparser.ConfigParser(defaults={"here": str(APPDIR)})
-    if not parser.read(APPDIR / f"{name}.conf"):
-        raise Stop(missing(f"{name}.conf"))
-    return parser["server:main"]
-
-
-def ports():
-    """Return the ports on which servers of the app listen, by name."""
-    return {name: server(name)["port"] for name in ("web", "webapi") if (APPDIR / f"{name}.conf").exists()}
-
-
-def listens(port):
-    """Return whether somebody listens on a port of this machine."""
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", int(port))) == 0
+    """The servers of the app are up, use what they would load now, and have their ports to themselves."""
+    up = servers.look(with_jobs=True)
+    if found := servers.taken_ports() + servers.stale():
+        raise Stop("; ".join(found))
+    return up
 
 
 def check_web():
     """The web server answers with its login page."""
     if not WEB:
         return "there is none"
-    address = f"http://{server('web')['host']}:{server('web')['port']}/login"
+    where = servers.config("web")
+    address = f"http://{where['host']}:{where['port']}/login"
     try:
         with urllib.request.urlopen(address, timeout=10) as answer:
             page = answer.read()

@@ -6,7 +6,7 @@ import shutil
 import time
 from pathlib import Path
 
-from appdir import check
+from appdir import check, servers
 from appdir.answers import APP_NAME, SERVICE_USER, SERVICES
 from appdir.core import APPDIR, ENV, Stop, reason, report, run, say
 from appdir.users import require_owner, service_user, user
@@ -39,7 +39,7 @@ def wait_until_up(seconds=PATIENCE):
     limit = time.monotonic() + seconds
     while True:
         try:
-            lines = [check.look_at_services(with_jobs=False), check.check_web()]
+            lines = [servers.look(with_jobs=False), check.check_web()]
         except Stop as stop:
             if time.monotonic() > limit:
                 raise Stop(f"not all servers are up: {stop}") from None
@@ -96,7 +96,7 @@ def install(is_wanted):
             supervise("restart" if is_wanted else "stop")
         return
     require_root(is_wanted)
-    units = {path.name: path for path in check.unit_files()}
+    units = {path.name: path for path in servers.unit_files()}
     for path in put(UNITS, units if is_wanted else {}, owner.pw_name):
         if "@" not in path.name:  # which is a template that nothing keeps running
             systemctl("disable", "--now", path.name)
@@ -174,7 +174,7 @@ def put(folder, wanted, user):
 
 def started_units():
     """Return the names of the units and timers that are started by themselves, not by a timer."""
-    return sorted(path.name for path in check.unit_files() if re.search("^WantedBy", path.read_text(), re.MULTILINE))
+    return sorted(path.name for path in servers.unit_files() if re.search("^WantedBy", path.read_text(), re.MULTILINE))
 
 
 def unit_is_active(name):
