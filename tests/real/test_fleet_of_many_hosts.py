@@ -389,7 +389,8 @@ def test_rollout_ends_at_the_first_failure(rolled):
     assert version(rolled.app("w1")) == "v1.2.0", done.stdout
     assert failed(done.stdout) == {"w2"}
     assert recap(done.stdout).keys() == {"w1", "w2", "n1"}  # n1 has the edit that conflicts
-    why = "after the update, the check web fails: .*; the update was undone; nothing more is rolled out"
+    why = "after the update, the check services fails: .*; the check web fails: .*; "
+    why += "the update was undone; nothing more is rolled out"
     assert re.search(why, told(done.stdout))
     for name, before in others.items():
         assert state(rolled.app(name)) == before

@@ -64,19 +64,36 @@ def test_update_that_turns_a_part_off_and_on(supervised):
 
 
 def test_update_with_which_the_servers_do_not_come_up(supervised):
-    """Its port is taken: that is said, with the way back, which works."""
+    """Its port is taken: the update undoes itself, and the servers are up again."""
+    before, head = supervised.checks(), git("rev-parse", "HEAD^{tree}", cwd=supervised.dir)
     taken = free_port()
     command = ["python3", "-m", "http.server", "--bind", "127.0.0.1", taken]
     with running(command, supervised.env / "taken.out", lambda: listens(taken), cwd=supervised.env / "include"):
         done = supervised.run("./update.sh", "--data", f"web_port={taken}", check=False)
     assert done.returncode == 1
-    assert re.search(
-        r"^update.sh: the update is in, but not all servers are up: .*; ./update.sh --undo undoes it$",
-        done.stdout,
-        re.MULTILINE,
-    ), done.stdout
-    supervised.run("./update.sh", "--undo")
+    assert re.search(r"(?m)^update.sh: not all servers are up: .*; the update was undone$", done.stdout), done.stdout
+    assert git("rev-parse", "HEAD^{tree}", cwd=supervised.dir) == head
     works(supervised)
+    assert supervised.checks() == before
+    supervised.run("./update.sh")  # nothing holds its lock
+
+
+def test_upgrade_with_which_the_servers_do_not_come_up(supervised, tmp_path, monkeypatch):
+    """A package that the build of the app does not use ends the servers: the old one returns, and they are up."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    (supervised.dir / "local-requirements.txt").write_text("bauble\n")
+    wheel(tmp_path, "bauble", "1")
+    supervised.run("./upgrade.sh")
+    ends = "import os, sys\nif 'pserve' in ' '.join(sys.orig_argv):\n    os._exit(1)\n"
+    wheel(tmp_path, "bauble", "2", files={"bauble_at_start.pth": "import bauble.start\n", "bauble/start.py": ends})
+    done = supervised.run("./upgrade.sh", check=False)
+    assert done.returncode == 1
+    assert re.search("(?m)^upgrade.sh: not all servers are up: .* are up with them$", done.stdout), done.stdout
+    works(supervised)
+    assert "bauble==1" in supervised.run("../bin/python", "-m", "pip", "freeze").stdout
+    assert not (supervised.env / ".before-upgrade").exists()
+    git("checkout", "--quiet", "local-requirements.txt", cwd=supervised.dir)
 
 
 def test_update_that_leaves_supervisor(supervised):

@@ -82,6 +82,8 @@ say, kept, would, note = report.say, report.kept, report.would, report.note
 
 def lock(path=APPDIR, what="update, upgrade or backup"):
     """Make sure that no other of what takes this lock runs while this process, or a child of it, lives."""
+    if os.environ.pop("APPDIR_LOCK_IS_OURS", None):  # an update that undoes itself holds it
+        return
     handle = os.open(path, os.O_RDONLY)
     os.set_inheritable(handle, True)
     try:

@@ -175,16 +175,34 @@ class Update:
         say("update", text + (f", gone (but in git): {', '.join(gone)}" if gone else ""))
         note(changed=True, files=list(found), commit=commit, subject=self.subject)
         env.forget()
-        done = run("./setup.sh", "--quiet", capture_output=False, stdout=sys.stderr if report.json else None)
+        found = env.result("setup", "--quiet")
+        print(found["output"], end="", file=sys.stderr)
+        for line in found.get("lines", ()):
+            say(line["step"], line["text"])
         shutil.rmtree(self.work)
-        if done.returncode:
-            raise Stop("the update is in, but setup.sh failed, see above; fix that and run ./setup.sh")
-        if abort:
-            raise Stop("the update was coming in, and is complete now; ./update.sh --undo undoes it")
         try:
+            if not found["ok"]:
+                raise Stop(f"setup.sh fails: {found['message']}")
+            if abort:
+                raise Stop("the update was coming in, and is complete now; ./update.sh --undo undoes it")
             services.renew()
         except Stop as stop:
-            raise Stop(f"the update is in, but {stop}; ./update.sh --undo undoes it") from None
+            raise stop if abort else self.gone_back(stop, found.get("migrated")) from None
+
+    def gone_back(self, stop, is_migrated):
+        """Undo the update, with which the app does not run, and return the Stop that says so."""
+        if not self.plan["rendering"]:
+            return Stop(f"the update is undone, but {stop}")
+        if is_migrated:
+            return Stop(f"the update is in, and the database is migrated, but {stop}; fix that, and run ./setup.sh")
+        say("update", f"{stop}; undoing the update")
+        quietly = {"capture_output": False, "stdout": sys.stderr if report.json else None}
+        flags = ["--undo", "--quiet", *["--no-restart"] * report.no_restart]
+        done = run("./update.sh", *flags, env=os.environ | {"APPDIR_LOCK_IS_OURS": "yes"}, **quietly)
+        if attempt("diff", "--quiet", self.plan["head"], "HEAD", "--", ".").returncode:
+            return Stop(f"the update is in, but {stop}; it could not be undone, see above")
+        del report.facts["commit"]
+        return Stop(f"{stop}; the update was undone" + ", but see above" * bool(done.returncode))
 
 
 def move_head(commit):

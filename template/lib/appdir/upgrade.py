@@ -52,12 +52,31 @@ def main(options):
     finally:
         keep_record(run, "output.txt", "".join(output))
     keep_record(run, "requirements-after.txt", after)
-    env.forget()
     is_changed = before != after or migrated
     note(changed=is_changed, migrated=migrated, run=str(run))
-    kept("upgrade", f"done; the packages before and after are in {run}")
     if is_changed:
+        restart(migrated)
+    env.forget()
+    kept("upgrade", f"done; the packages before and after are in {run}")
+
+
+def restart(migrated):
+    """Restart the servers; where they do not come up, the old packages return, unless the database is migrated."""
+    if migrated:
+        env.forget()
+    try:
         services.renew()
+    except Stop as stop:
+        if migrated:
+            raise Stop(f"the packages are upgraded and the database is migrated, but {stop}") from None
+        say("packages", f"{stop}; the old packages return")
+        env.put_back()
+        note(changed=False)
+        try:
+            services.renew()
+        except Stop as still:
+            raise Stop(f"the packages are those of before, but {still}") from None
+        raise Stop(f"{stop}; the packages are those of before, and the servers are up with them") from None
 
 
 def new_run():

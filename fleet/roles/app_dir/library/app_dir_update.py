@@ -7,8 +7,8 @@ short_description: Bring an app dir to a version of the template and to answers
 description:
   - Runs update.sh of the app dir, which brings all of a checked update, or nothing.
   - >-
-    Where the update comes in, but setup.sh then fails, or the restarted app no longer passes a check of check.sh that
-    it passed before, the update is undone and the app restarted.
+    Where the app that C(restart) restarted no longer passes a check of check.sh that it passed before, the update is
+    undone and the app restarted.
   - >-
     Where edits conflict, the update is dropped by C(update.sh --abort), and the files are named. To fix them, run
     update.sh in the app dir: it stops again, and keeps the merged files in C(.update/app) for you.
@@ -89,10 +89,9 @@ def main():
     result = app.result("./update.sh", *(["--preview"] if module.check_mode else []), *options)
     came_in = "commit" in result
     if not result["ok"]:
-        what = f"; {undo(app, head)}" if came_in else ""
         if "waits" in result and not waited:
             app.run("./update.sh", "--abort")
-        app.fail(result, what, edits=result.get("edits", []))
+        app.fail(result, edits=result.get("edits", []))
     if came_in and (broken := app.restart_and_check(before)):
         back = undo(app, head)
         still = app.restart_and_check(before)
