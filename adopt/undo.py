@@ -38,9 +38,7 @@ def check(appdir, written):
     changed = [name for name, known in written["names"].items() if digest(appdir / name) not in (*known, None)]
     if changed:
         fail(f"changed since the adoption: {', '.join(changed)}; move that out of the app dir first")
-    if "restic.env" not in written["look"] and all(
-        (appdir / name).exists() for name in ("restic.env", "log/last-backup")
-    ):
+    if "restic.env" not in written["look"] and all((appdir / name).exists() for name in ("restic.env", ".backup/last")):
         fail("restic.env has the password of your backups; move it out of the app dir first")
 
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import threading
 from pathlib import Path
@@ -62,6 +63,25 @@ def snapshots(app, tag="appdir"):
 def run_of(snapshot):
     """Return the tag of the run that made a snapshot."""
     return next(tag for tag in snapshot["tags"] if tag.startswith("run-"))
+
+
+def path_without(tmp_path, *names):
+    """Return a PATH with all commands of this machine but these."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for source in ("/usr/local/bin", "/usr/bin", "/bin"):
+        for path in os.scandir(source):
+            if path.name not in names and not (folder / path.name).is_symlink():
+                (folder / path.name).symlink_to(path.path)
+    return str(folder)
+
+
+def path_with(tmp_path, name, code):
+    """Return a PATH on which a command is shell code; RESTIC stands for the real restic in it."""
+    command = tmp_path / name
+    command.write_text(f"#!/bin/sh\n{code.replace('RESTIC', shutil.which('restic'))}\n")
+    command.chmod(0o755)
+    return f"{tmp_path}:{os.environ['PATH']}"
 
 
 @contextlib.contextmanager

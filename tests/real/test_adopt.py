@@ -534,9 +534,10 @@ def test_links_come_in_and_git_goes_back(peers, template, monkeypatch):
         assert [now == was for now, was in zip(settings_and_refs(app), repository, strict=True)] == [False, False]
         assert "refs/appdir/template" in git("for-each-ref", cwd=app.dir)
 
-        (app.dir / "log/last-backup").touch()
+        (app.dir / ".backup").mkdir()
+        (app.dir / ".backup/last").touch()
         assert "restic.env has the password of your backups" in adopt(app, template, "--undo", check=False).stderr
-        (app.dir / "log/last-backup").unlink()
+        shutil.rmtree(app.dir / ".backup")
         adopt(app, template, "--undo")
         assert not changed(before, app.dir)
         assert (os.listdir(volume), os.stat(volume).st_mode & 0o777) == ([], 0o777)

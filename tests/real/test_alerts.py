@@ -96,7 +96,7 @@ def test_night_that_did_not_run_is_told_by_the_check(app, run):
         assert "overnight   FAILED" in mail.get_content()
         assert seen[1][0] == "/poser-check/fail"
         assert run("check")[2] == []
-        backup = app.dir / "log/last-backup"
+        backup = app.dir / ".backup/last"
         text = backup.read_text()
         backup.write_text("2020-01-01T00:00:00+00:00 done: long ago\n")
         assert "backup      FAILED" in run("check")[2][0].get_content()
@@ -135,7 +135,7 @@ def test_nobody_answers(app, run, mailbox, pings):
     assert pings.key not in output
     core.write_text(kept)
     (app.dir / "secrets.conf").write_text(secrets)
-    assert not (app.dir / "log/alert-backup").exists()
+    assert not (app.dir / ".backup/alert-backup").exists()
 
 
 def test_heartbeat_without_a_url_is_named(app):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from real.apps import KINDS, interrupt, make_app, processes, until
-from real.backups import repository, restic, run_of, snapshots, variables, watching
+from real.backups import path_with, path_without, repository, restic, run_of, snapshots, variables, watching
 from real.clock import DAY, ahead
 from real.conftest import POSTGRES
 from support import files, git, require
@@ -71,25 +71,6 @@ def refused(app, *command, **environment):
     return line
 
 
-def path_without(tmp_path, *names):
-    """Return a PATH with all commands of this machine but these."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for source in ("/usr/local/bin", "/usr/bin", "/bin"):
-        for path in os.scandir(source):
-            if path.name not in names and not (folder / path.name).is_symlink():
-                (folder / path.name).symlink_to(path.path)
-    return str(folder)
-
-
-def path_with(tmp_path, name, code):
-    """Return a PATH on which a command is shell code; RESTIC stands for the real restic in it."""
-    command = tmp_path / name
-    command.write_text(f"#!/bin/sh\n{code.replace('RESTIC', shutil.which('restic'))}\n")
-    command.chmod(0o755)
-    return f"{tmp_path}:{os.environ['PATH']}"
-
-
 def test_first_backup_is_made_when_told(app):
     """Never by itself: a missing repository may be a disk that is not mounted."""
     done = app.run("./backup.sh", check=False)
@@ -114,7 +95,7 @@ def test_what_it_holds(backed_up):
     for name in (
         "wutta.conf", "secrets.conf", "restic.env", "setup.sh", "lib/run", ".git/HEAD", ".copier-answers.yml",
         "luigitasks/overnight_main.py", "data/batches/neworder/file", "data/templates/.gitkeep",
-        "data/backup/requirements.txt", "data/backup/sqlite/data/poser.sqlite", "luigi/luigi.cfg",
+        ".backup/requirements.txt", "data/backup/sqlite/data/poser.sqlite", "luigi/luigi.cfg",
         "log/.gitkeep", "luigi/log/.gitkeep", "sessions/data/.gitkeep", "sessions/lock/.gitkeep", "work/csv/.gitkeep",
         marker.relative_to(backed_up.dir).as_posix(),
     ):  # fmt: skip
@@ -129,7 +110,7 @@ def test_what_it_holds(backed_up):
     assert "/data/poser.sqlite" not in found, "a copy of a database in use may be torn"
     assert not (backed_up.dir / "data/backup/sqlite").exists()
     frozen = backed_up.run("../bin/python", "-m", "pip", "freeze", "--all").stdout
-    assert restic(backed_up, "dump", "--tag=appdir", "latest", "/data/backup/requirements.txt") == (
+    assert restic(backed_up, "dump", "--tag=appdir", "latest", "/.backup/requirements.txt") == (
         f"# Python 3.11\n{frozen}"
     )
 
@@ -194,7 +175,7 @@ def test_wrong_password(backed_up, tmp_path, says):
     (tmp_path / "password").write_text("wrong")
     line = refused(backed_up, RESTIC_PASSWORD_FILE=str(tmp_path / "password"))
     assert says("the password is wrong: `backup.sh`", backed_up, line).endswith("wrong password or no key found")
-    last = (backed_up.dir / "log/last-backup").read_text()
+    last = (backed_up.dir / ".backup/last").read_text()
     assert re.fullmatch(r"\S+ FAILED: restic unlock: wrong password or no key found\n", last)
 
 
@@ -248,7 +229,7 @@ def test_broken_database_is_not_backed_up(backed_up, breaks, reason, request, sa
         assert reason in line
         if state != "damaged":  # of which SQLite says different things
             says(f"the SQLite file is {state}: `backup.sh`", backed_up, line)
-        assert "FAILED" in (backed_up.dir / "log/last-backup").read_text()
+        assert "FAILED" in (backed_up.dir / ".backup/last").read_text()
         assert backed_up.checks()["backup"][0] == "FAILED"
         assert database.exists() is (breaks is not Path.unlink)
     finally:
@@ -259,11 +240,11 @@ def test_broken_database_is_not_backed_up(backed_up, breaks, reason, request, sa
 def test_result_on_a_full_disk(backed_up):
     """The old one said done, and must not stay."""
     require(os.getuid() == 0, "root, to mount a disk", "sudo")
-    fill = "mount -t tmpfs -o size=64k none log && cp {} log/last-backup && (cat /dev/zero > log/full || true)"
-    last = backed_up.dir / "log/last-backup"
+    fill = "mount -t tmpfs -o size=64k none .backup && cp {} .backup/last && (cat /dev/zero > .backup/full || true)"
+    last = backed_up.dir / ".backup/last"
     backed_up.run("./backup.sh")
     (backed_up.env / "last").write_text(last.read_text())
-    script = f"{fill.format(backed_up.env / 'last')}; RESTIC_PASSWORD=wrong ./backup.sh; cat log/last-backup"
+    script = f"{fill.format(backed_up.env / 'last')}; RESTIC_PASSWORD=wrong ./backup.sh; cat .backup/last"
     done = backed_up.run("unshare", "--mount", "sh", "-c", f"{script}; ./check.sh --json", check=False)
     assert "No space left on device" in done.stdout
     assert re.search(r"^\S+ FAILED: ", done.stdout, re.MULTILINE), done.stdout
@@ -433,7 +414,7 @@ def test_rehearsal(on_postgresql, postgresql, tmp_path):
         said,
     ), said
     changed = {name for name, found in files(app.dir).items() if found != before.get(name)}
-    assert {name.partition("/")[0] for name in changed} <= {"log", "data"}
+    assert {name.partition("/")[0] for name in changed} <= {".backup", "log", "data"}
     assert list(tmp_path.iterdir()) == []
     postgresql.run_sql("select 1", database=own)
     with pytest.raises(subprocess.CalledProcessError):

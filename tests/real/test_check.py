@@ -173,9 +173,9 @@ def test_overnight_that_failed(kept):
     assert not bad(kept.checks())
 
 
-@changes("log/last-backup")
+@changes(".backup/last")
 def test_backup_that_failed_or_is_old(kept):
-    last = kept.dir / "log/last-backup"
+    last = kept.dir / ".backup/last"
     assert kept.run("./backup.sh", check=False, RESTIC_PASSWORD="wrong").returncode == 1
     assert "FAILED: restic unlock: wrong password or no key found" in found_wrong(kept, "backup")
     kept.run("./backup.sh")

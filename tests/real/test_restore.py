@@ -37,7 +37,7 @@ KILLED_AT = [  # when this is there in the env, and so many seconds are over
     (".restore", 0),
     (".restore/plan.json", 0),
     (".restore/app/wutta.conf", 0),
-    (".restore/app/data/backup/requirements.txt", 0.1),
+    (".restore/app/.backup/requirements.txt", 0.1),
     ("app", 0),
     ("bin/python", 0),
     ("lib/python3.11/site-packages/pip/__init__.py", 0),
@@ -96,7 +96,7 @@ def modes(app):
     return {
         name: (path.stat().st_mode, path.owner(), path.group(), path.is_file() and path.read_bytes())
         for name, path in ((path.relative_to(app.dir).as_posix(), path) for path in app.dir.rglob("*"))
-        if not left_out.match(name) and not name.startswith((".git/", "data/batches/writer/"))
+        if not left_out.match(name) and not name.startswith((".git/", ".backup/", "data/batches/writer/"))
     }
 
 
@@ -116,7 +116,7 @@ def is_back(app, before, written):
     assert not (app.env / ".restore").exists()
     assert git("status", "--porcelain", cwd=app.dir) == ""
     frozen = app.run("../bin/python", "-m", "pip", "freeze", "--all").stdout
-    assert pins(frozen) == pins((app.dir / "data/backup/requirements.txt").read_text().partition("\n")[2])
+    assert pins(frozen) == pins((app.dir / ".backup/requirements.txt").read_text().partition("\n")[2])
     with app.serve() as web:
         web.login(*ADMIN)
         web.become_root()

@@ -37,9 +37,7 @@ def shop(render):
             **KINDS["tailbone"],
         )  # fmt: skip
         app.setup()
-        (folder / "backups").mkdir()
-        shutil.chown(folder / "backups", SERVICE_USER)
-        app.run(*by(SERVICE_USER, "./backup.sh", "--init", "--quiet"))
+        app.run("./backup.sh", "--init", "--quiet")
         yield app
 
 
@@ -96,7 +94,7 @@ def done_for_real(app, job):
         assert {path.name for path in night.iterdir()} == NIGHT
     elif job == "backup":
         assert len(snapshots(app)) == len(backups) + 1
-        assert " done: " in (app.dir / "log/last-backup").read_text()
+        assert " done: " in (app.dir / ".backup/last").read_text()
     elif job == "cleanup":
         assert not expired.exists()
     else:
@@ -194,15 +192,15 @@ def test_cron_and_own_supervisor(shop):
         _, path, *lines = run("cat", "/etc/cron.d/poser").stdout.splitlines()
         assert "/usr/local/bin:" in path
         jobs = [line.split(maxsplit=6)[5:] for line in lines if not line.startswith("@")]
-        assert {user for user, _ in jobs} == {SERVICE_USER}
         names = [command.split()[-1] for _, command in jobs]
         assert names == ["overnight-main", "backup", "cleanup", "check"]
+        assert [user for user, _ in jobs] == [SERVICE_USER, "root", SERVICE_USER, SERVICE_USER]
         (at_boot,) = (line.removeprefix(f"@reboot {SERVICE_USER} ") for line in lines if line.startswith("@"))
         assert run("stat", "-c", "%U %a", "/etc/cron.d/poser").stdout == "root 644\n"  # else cron refuses it
         as_cron = by(SERVICE_USER, "env", "-i", path, "sh", "-c")
-        for name, (_, command) in zip(names, jobs, strict=True):
+        for name, (user, command) in zip(names, jobs, strict=True):
             with done_for_real(shop, name):
-                done = run(*as_cron, command)
+                done = run(*by(user, "env", "-i", path, "sh", "-c"), command)
             assert (done.stdout, done.stderr) == ("", ""), command
         ctl(shop, "shutdown")
         until(lambda: not (shop.dir / "log/supervisord.pid").exists())  # the last that supervisord does
@@ -237,10 +235,11 @@ def test_units_pass_the_tools_of_systemd(units, tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     for name in names:
         if name.endswith(".service"):
-            command = ["systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", name]
+            command = ["systemd-analyze", "security", "--offline=true", "--threshold=50", "--no-pager", name]
             done = subprocess.run(command, capture_output=True, text=True)
             assert done.returncode == 0, done.stdout
-            assert float(re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)[1]) <= 2.0
+            most = 5.0 if name.endswith("poser-backup.service") else 2.0  # which is root
+            assert float(re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)[1]) <= most, done.stdout
 
 
 @pytest.fixture(scope="class")

@@ -25,6 +25,7 @@ def test_variables_of_restic_env(restic_env, monkeypatch):
     assert os.environ["RESTIC_PASSWORD"] == "a b#c"
     assert os.environ["AWS_KEY"] == "from environment"
     assert os.environ["RESTIC_REPOSITORY"] == repository.BACKUP_REPOSITORY
+    assert "AWS_KEY" in repository.users.private
 
 
 def test_repository_may_be_named_in_a_file(restic_env):

@@ -88,3 +88,18 @@ def test_empty_repository(backups):
     backups()
     with pytest.raises(Stop, match="has no backup with tags poser,appdir"):
         restore.find("")
+
+
+def test_copies_bring_databases_alone(tmp_path, monkeypatch):
+    """The app may have put anything beside the copies of its databases, which root brings to their places."""
+    copies = tmp_path / restore.COPIES
+    for name in ("data/poser.sqlite", "lib/run", "poser.sqlite"):
+        (copies / name).parent.mkdir(parents=True, exist_ok=True)
+        (copies / name).touch()
+    (copies / "data/link").symlink_to("/etc/passwd")
+    assert {str(name) for name in restore.copies_in(tmp_path)} == {"data/poser.sqlite", "lib/run", "poser.sqlite"}
+    monkeypatch.setattr(restore, "SERVICE_USER", "shop")
+    assert list(map(str, restore.copies_in(tmp_path))) == ["data/poser.sqlite"]
+    copies.rename(tmp_path / "elsewhere")
+    copies.symlink_to(tmp_path / "elsewhere")
+    assert restore.copies_in(tmp_path) == []

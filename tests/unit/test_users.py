@@ -56,3 +56,10 @@ def test_deployer_is_told_who_may_do_it(app_dir, monkeypatch, call):
     owner = (app_dir / "log").owner()
     with pytest.raises(Stop, match=rf"^{app_dir}/log belongs to {owner}; run this as {owner} or root: sudo {app_dir}/"):
         call()
+
+
+def test_secrets_of_backups_stay_with_who_keeps_them(monkeypatch):
+    monkeypatch.setattr(users, "private", users.private | {"B2_ACCOUNT_KEY"})
+    for name in ("RESTIC_PASSWORD", "AWS_SECRET_ACCESS_KEY", "B2_ACCOUNT_KEY", "LANG"):
+        monkeypatch.setenv(name, "x")
+    assert users.public().keys() & {"RESTIC_PASSWORD", "AWS_SECRET_ACCESS_KEY", "B2_ACCOUNT_KEY", "LANG"} == {"LANG"}

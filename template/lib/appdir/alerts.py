@@ -5,9 +5,11 @@ of a failure at first, then once a week while it lasts, and of its end.
 """
 
 import configparser
+import contextlib
 import email.message
 import email.utils
 import json
+import os
 import re
 import smtplib
 import socket
@@ -63,14 +65,20 @@ def fail(name, problem, said, kind):
     if before.get("kind") == kind and now - before["told"] < WEEK:
         return True
     if mail(f"{name} {problem}", text):
-        state.write_text(json.dumps({"kind": kind, "told": now}))
+        with contextlib.suppress(PermissionError):  # systemd tells of root's backup by the service user
+            state.write_text(json.dumps({"kind": kind, "told": now}))
         return True
     return is_known
 
 
 def state_of(name):
     """Return the file that tells of what somebody was told about a job."""
-    return APPDIR / f"log/alert-{name}"
+    return folder_of(name) / f"alert-{name}"
+
+
+def folder_of(name):
+    """Return the folder of what a job leaves about its runs: only who keeps the backups may say how they go."""
+    return APPDIR / (".backup" if name == "backup" else "log")
 
 
 def ping(name, event="", text=""):
@@ -117,7 +125,7 @@ def without_secrets(text):
     """Return a text without the values of secrets.conf and restic.env, and the passwords within them."""
     known = set()
     for name in ("secrets.conf", "restic.env"):
-        if (APPDIR / name).exists():
+        if os.access(APPDIR / name, os.R_OK):
             lines = (APPDIR / name).read_text().splitlines()
             values = (line.partition("=")[::2] for line in lines if not line.startswith("#"))
             known |= {value.strip() for key, value in values if key.strip() != "use"}

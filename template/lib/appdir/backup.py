@@ -3,6 +3,9 @@
 A run makes two snapshots of restic with the same tag: first the dump of a PostgreSQL or MySQL
 database, then the app dir, with a copy of each SQLite database.  Only the second one makes the
 run count: restore.sh takes an app dir, and the dump of its run, and nothing else.
+
+Where servers run as a user of their own, root keeps the backups: nothing of them is that user's to read
+or change, and only child processes that have become him open the database, or write into his folders.
 """
 
 import contextlib
@@ -17,7 +20,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from appdir import database, packages, parts, rehearsal, repository
+from appdir import database, packages, parts, rehearsal, repository, saved_files
 from appdir.answers import APP_NAME
 from appdir.core import (
     APPDIR,
@@ -31,29 +34,32 @@ from appdir.core import (
     note,
     reason,
     report,
+    run,
     stop_of,
     write,
 )
-from appdir.dumps import backend, tool
+from appdir.dumps import app_url, backend, tool
 from appdir.repository import restic
-from appdir.users import become_owner, user
+from appdir.users import become_keeper, run_as_owner, user
 
 PARTS = 30  # of the repository's data, each day one is read again, so that all is read in a month
 LEFT_OUT = {"log": ["log", "luigi/log"], "sessions": ["sessions"], "uploads": ["data/uploads"], "work": ["work"]}
-STATE = APPDIR / "data/backup"  # what a backup holds beside what is there anyway
-COPIES = STATE / "sqlite"
+STATE = APPDIR / ".backup"  # what a backup says of itself, and how the last one went
+COPIES = APPDIR / "data/backup/sqlite"
 NOW = datetime.datetime.now(datetime.UTC)
 
 
 def main(options):
-    """Take a backup, and leave its result in log/last-backup; or restore a part, or rehearse a restore of all."""
+    """Take a backup, and leave its result in .backup/last; or restore a part, or rehearse a restore of all."""
+    become_keeper()
     if options.rehearse or options.restore:
         parts.main(options.restore, options.snapshot) if options.restore else rehearsal.main()
         return
-    last, now = APPDIR / "log/last-backup", f"{NOW:%Y-%m-%dT%H:%M:%S+00:00}"
+    last, now = STATE / "last", f"{NOW:%Y-%m-%dT%H:%M:%S+00:00}"
     lock()
+    STATE.mkdir(mode=0o750, exist_ok=True)
     try:
-        text = run(options)
+        text = take(options)
     except Exception as error:  # whatever upstream raises
         stop = stop_of(error)
         record_failure(last, f"{now} FAILED: {stop}\n".encode())
@@ -72,23 +78,22 @@ def record_failure(last, line):
             file.truncate()
 
 
-def run(options):
+def take(options):
     """Take a backup, drop old ones, check the repository, and return a line about it."""
     repository.read_environment()
     repository.make_local(options.init)
-    become_owner("data")
     repository.open_for_us(options.init)
     tag = f"run-{NOW:%Y%m%dT%H%M%S}-{os.getpid()}"
-    STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
-    shutil.rmtree(COPIES, ignore_errors=True)  # of an interrupted run
     python = "# Python {}.{}\n".format(*sys.version_info)
     write(STATE / "requirements.txt", f"{python}{packages.freeze()}".encode(), 0o600)
     try:
-        save_database(tag)
-        write(STATE / "origin.json", json.dumps(origin()).encode(), 0o600)
-        summary = save_files(tag, vars(options)["with"])
+        found = run_as_owner("data", copy_databases)
+        if found["has_dump"]:
+            save_dump(tag)
+        write(STATE / "origin.json", json.dumps(machine() | {"database": found["server"]}).encode(), 0o600)
+        summary = save_files(tag, vars(options)["with"], found["copied"])
     finally:
-        shutil.rmtree(COPIES, ignore_errors=True)
+        run_as_owner("data", drop_copies)
     repository.forget(tag)
     restic("check", "--quiet", f"--read-data-subset={NOW.toordinal() % PARTS + 1}/{PARTS}")
     size, new = (f"{summary[key] / 1e6:.1f} MB" for key in ("total_bytes_processed", "data_added"))
@@ -97,22 +102,23 @@ def run(options):
     return f"{files} files, {size}, {new} new, as {snapshot} in {address}"
 
 
-def origin():
-    """Return what made this backup, as far as a restore can tell what differs: a name for each, and its version."""
-    engine = load_config(usedb=False).appdb_engine
-    with engine.connect():
-        server = ".".join(map(str, engine.dialect.server_version_info))
-    return {**machine(), "database": f"{engine.dialect.name} {server}"}
-
-
 def save(tags, *args, **process):
     """Start restic on making a snapshot, with these tags, and return its process; it writes lines of JSON."""
     command = ["restic", "backup", "--json", f"--tag={APP_NAME},{tags}", *args]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, close_fds=False, **process)
 
 
-def save_database(tag):
-    """Dump the app's database into the repository, or copy it into STATE if it is SQLite; so, too, those beside it."""
+def drop_copies():
+    """Remove the copies of SQLite databases, also those of an interrupted run."""
+    shutil.rmtree(COPIES, ignore_errors=True)
+
+
+def copy_databases():
+    """Copy the app's database if it is SQLite, and those beside it, into COPIES.
+
+    Return what server it has, whether a dump has to be made of it, and the paths in the app dir that were copied.
+    """
+    drop_copies()
     try:
         engine = load_config(usedb=False).appdb_engine
     except Exception as error:  # whatever upstream raises
@@ -121,66 +127,86 @@ def save_database(tag):
     if not database.revisions(engine)[0]:
         raise Stop(f"the database {url.render_as_string()} is missing or empty; {RESTORE}")
     copied = {*APPDIR.glob("data/*.sqlite"), *APPDIR.glob("luigi/*.sqlite")}
-    if backend(url) != "sqlite":
-        save_dump(tag, *tool(url, "dump"))
+    if has_dump := backend(url) != "sqlite":
+        tool(url, "dump")
     elif Path(url.database or "").is_relative_to(APPDIR):
         copied.add(Path(url.database))
     else:
         raise Stop(f"{url} is not in the app dir; move it into data/, and name it so in secrets.conf")
     for path in copied:
-        copy = COPIES / path.relative_to(APPDIR)
-        copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (
-            contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as source,
-            contextlib.closing(sqlite3.connect(copy)) as target,
-        ):
-            try:
-                source.backup(target)
-                ((found, *_),) = target.execute("pragma integrity_check(1)")
-            except sqlite3.DatabaseError as error:
-                found = error
-        if str(found) != "ok":
-            raise Stop(f"{path} is damaged ({reason(found)}); {RESTORE}")
-        shutil.copymode(path, copy)
+        copy_database(path, COPIES / path.relative_to(APPDIR))
+    with engine.connect():
+        server = f"{engine.dialect.name} {'.'.join(map(str, engine.dialect.server_version_info))}"
+    names = [path.relative_to(APPDIR).as_posix() for path in copied]
+    return {"server": server, "has_dump": has_dump, "copied": names}
 
 
-def save_dump(tag, command, environment):
+def copy_database(path, copy):
+    """Copy a SQLite database as it is at one moment."""
+    copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (
+        contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as source,
+        contextlib.closing(sqlite3.connect(copy)) as target,
+    ):
+        try:
+            source.backup(target)
+            ((found, *_),) = target.execute("pragma integrity_check(1)")
+        except sqlite3.DatabaseError as error:
+            found = error
+    if str(found) != "ok":
+        raise Stop(f"{path} is damaged ({reason(found)}); {RESTORE}")
+    shutil.copymode(path, copy)
+
+
+def save_dump(tag):
     """Pipe a dump into restic.  Its end comes only when the dump went well; else there is no snapshot."""
     end, pipe = os.pipe()
-    with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as errors:
-        dump = subprocess.Popen(command, env=environment, stdout=pipe, stderr=said, close_fds=False)
+    problem = None
+    with tempfile.TemporaryFile("w+") as errors:
         options = ["--quiet", "--stdin", "--stdin-filename=database.dump"]
         saved = save(f"database,{tag}", *options, stdin=end, stderr=errors)
         os.close(end)
-        if dump.wait():
+        try:
+            run_as_owner("data", dump_into, pipe)
+        except Stop as stop:
+            problem = stop
             saved.send_signal(signal.SIGINT)
             saved.wait()
         os.close(pipe)
         saved.communicate()
-        said.seek(0)
         errors.seek(0)
-        if dump.returncode and saved.returncode in (0, 130, -signal.SIGINT):
-            raise Stop(f"{command[0]}: {reason(said.read())}")
+        if problem and saved.returncode in (0, 130, -signal.SIGINT):
+            raise problem
         if saved.returncode:
             raise Stop(f"restic backup: {reason(errors.read())}")
 
 
-def save_files(tag, wanted):
-    """Save the app dir, and where its links lead; return restic's summary."""
+def dump_into(pipe):
+    """Dump the app's database into a pipe."""
+    command, environment = tool(app_url(), "dump")
+    done = run(*command, capture_output=False, env=environment, stdout=pipe, stderr=subprocess.PIPE)
+    if done.returncode:
+        raise Stop(f"{command[0]}: {reason(done.stderr)}")
+
+
+def save_files(tag, wanted, copied):
+    """Save the app dir, and where its links lead; return restic's summary.
+
+    `wanted` names parts that are left out otherwise, and `copied` are the databases that are saved as a copy.
+    """
     root, owner = APPDIR.resolve(), user(APPDIR.stat().st_uid).pw_name
     out = [name for part, names in LEFT_OUT.items() if part not in wanted for name in names]
-    patterns = ["__pycache__", f"{root}/.update"]
-    for folder in ((root / name).resolve() for name in out):  # what is in it, but for the template's empty folders
+    told = [f"!{root}/.backup/{name}" for name in ("requirements.txt", "origin.json")]
+    patterns = ["__pycache__", f"{root}/.update", f"{root}/.backup/*", *told]
+    for folder in map(saved_files.target, out):  # what is in it, but for the template's empty folders
         patterns += [f"{folder}/*", f"!{folder}/.gitkeep"]
         for path in folder.glob("*/.gitkeep"):
             patterns += [f"!{path.parent}", f"{path.parent}/*", f"!{path}"]
-    for copy in COPIES.rglob("*.*"):
-        live = (APPDIR / copy.relative_to(COPIES)).resolve()
-        patterns += [f"{live}{end}" for end in ("", "-journal", "-shm", "-wal")]
+    patterns += [f"{saved_files.target(name)}{end}" for name in copied for end in ("", "-journal", "-shm", "-wal")]
     loud = sys.stdout.isatty() and not (report.quiet or report.json)
     options = [*(f"--exclude={pattern}" for pattern in patterns), *([] if loud else ["--quiet"])]
     with tempfile.TemporaryFile("w+") as errors:
-        saved = save(f"appdir,{tag},owner-{owner}", *options, ".", *links(out), cwd=root, stderr=errors)
+        saved = save(f"appdir,{tag},owner-{owner}", *options, ".", *saved_files.links(out), cwd=root, stderr=errors)
         for line in saved.stdout:
             message = json.loads(line)
             if loud and message["message_type"] == "status":
@@ -195,20 +221,5 @@ def save_files(tag, wanted):
             raise Stop(f"cannot read {', '.join(left[:5]) or 'some files'}; the backup has all but that")
     elif saved.returncode:
         raise Stop(f"restic backup: {reason(chr(10).join(lines))}")
+    saved_files.prove(message["snapshot_id"])
     return message
-
-
-def links(out):
-    """Return where links lead out of the app dir, as restic saves a link, not what is behind it.
-
-    It looks at the app dir and the folders in it; `out` are the names of those that are left out.
-    """
-    root, targets = APPDIR.resolve(), []
-    for path in (path for depth in ("*", "*/*") for path in root.glob(depth) if path.is_symlink() and path.exists()):
-        name, target = path.relative_to(root).as_posix(), path.resolve()
-        if target.is_relative_to(root) or any(f"{name}/".startswith(f"{folder}/") for folder in out):
-            continue
-        if os.path.normpath(path.parent / os.readlink(path)) != str(target):
-            raise Stop(f"{name} leads to {target} by more than one link; let it lead there at once")
-        targets.append(target)
-    return targets

@@ -114,7 +114,7 @@ def last_night(name):
 
 def check_backup():
     """The last backup went well, and is not old."""
-    last = APPDIR / "log/last-backup"
+    last = APPDIR / ".backup/last"
     if not (APPDIR / "backup.sh").exists():
         return "there is none"
     if not last.exists():

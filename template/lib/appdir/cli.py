@@ -39,7 +39,7 @@ Servers that run are restarted. A folder in data/upgrades/ gets the packages bef
 backup --init --rehearse --restore --snapshot --with --quiet --json
 Takes a backup while the app runs: its database, the versions of its packages, and this folder.
 The environment variable RESTIC_REPOSITORY, or else restic.env, may name another repository than the answer; a relative
-path begins at this folder. The result is in log/last-backup. restore.sh restores a backup.
+path begins at this folder. The result is in .backup/last. restore.sh restores a backup.
 ./backup.sh --init
 
 cleanup --quiet

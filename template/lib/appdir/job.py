@@ -7,7 +7,7 @@ import sys
 from appdir import alerts
 from appdir.answers import APP_NAME, OVERNIGHT
 from appdir.core import APPDIR, Stop, report
-from appdir.users import become_owner
+from appdir.users import become_keeper, become_owner
 
 HOURS = {"overnight": 6, "backup": 6, "cleanup": 1, "check": 1}  # after which a job takes too long
 NIGHTS = {f"overnight-{name}": ["./overnight.sh", "--quiet", name] for name in OVERNIGHT}
@@ -19,7 +19,11 @@ def main(options):
     name = options.name
     if name not in COMMANDS:
         raise Stop(f"say one of {', '.join(COMMANDS)}", 2)
-    become_owner("log")
+    if name == "backup" and report.command == "job":
+        become_keeper()
+        alerts.folder_of(name).mkdir(mode=0o750, exist_ok=True)
+    else:
+        become_owner("log")
     if report.command == "job":
         run_job(name)
     elif not alerts.state_of(name).exists():  # else the job itself could still tell
@@ -27,9 +31,9 @@ def main(options):
 
 
 def run_job(name):
-    """Run the job, and end with its exit code; what it said is in log/job-NAME.out, and shown if it failed."""
+    """Run the job, and end with its exit code; what it said is in job-NAME.out, and shown if it failed."""
     alerts.begin(name)
-    output, hours = APPDIR / f"log/job-{name}.out", HOURS[name.partition("-")[0]]
+    output, hours = alerts.folder_of(name) / f"job-{name}.out", HOURS[name.partition("-")[0]]
     with output.open("wb") as file:
         signal.signal(
             signal.SIGALRM, lambda *_: alerts.fail(name, f"has run for {hours} hours, and goes on", "", "slow")

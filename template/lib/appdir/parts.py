@@ -11,7 +11,9 @@ from pathlib import Path
 from appdir import database, dumps, repository, services
 from appdir.answers import APP_NAME
 from appdir.core import APPDIR, Stop, lock, note, reason, say
-from appdir.users import become_owner, run_as_owner
+from appdir.permissions import CONFIG_INSIDE, WRITTEN
+from appdir.restore import COPIES, copies_in
+from appdir.users import run_as_owner
 
 
 def main(name, snapshot):
@@ -42,30 +44,40 @@ def main(name, snapshot):
 def bring(name, snapshot, before):
     """Bring a file or folder out of a snapshot; return the path of what was there, or None."""
     live = APPDIR / name
-    folder = live.parent
     if name.is_absolute() or ".." in name.parts or live == APPDIR:
         raise Stop(f"{name} is not a path in the app dir; name one, such as data/batches")
-    while not folder.exists():
-        folder = folder.parent
-    become_owner(folder)  # the app may have put links into what is its own
-    draft = folder / ".restoring"
+    is_written = name.parts[0] in WRITTEN and len(name.parts) > 1 and name.as_posix() not in CONFIG_INSIDE
+    folder = "data" if is_written else "."  # whose owner writes there: he may have led any path in it elsewhere
+    draft = APPDIR / ".backup/restoring"
     shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(mode=0o700, parents=True)
     # a backup has a database that is in use as a copy, and what links lead to under its own path
-    paths = ["data/backup/sqlite" / name, name, Path(str(live.parent.resolve() / live.name).lstrip("/"))]
+    paths = [name, Path(str(live.parent.resolve() / live.name).lstrip("/"))]
     try:
-        patterns = [re.sub(r"[][*?\\]", r"\\\g<0>", f"--include=/{path}") for path in paths]
+        patterns = [re.sub(r"[][*?\\]", r"\\\g<0>", f"--include=/{path}") for path in (COPIES / name, *paths)]
         repository.restic("restore", snapshot, f"--target={draft}", *patterns)
+        paths[:0] = [COPIES / name] * (name in copies_in(draft))
         source = next((draft / path for path in paths if os.path.lexists(draft / path)), None)
         if source is None:
             raise Stop(f"{name} is not in that backup; see what is: restic ls {snapshot[:8]}")
-        live.parent.mkdir(parents=True, exist_ok=True)
-        for end in ("-journal", "-shm", "-wal", ""):  # of SQLite
-            if os.path.lexists(f"{live}{end}"):
-                os.rename(f"{live}{end}", f"{live}{before}{end}")
-        source.rename(live)
+        source.rename(draft / "found")
+        if os.geteuid() == 0:  # he may move what is his out of it
+            owner = (APPDIR / folder).stat()
+            os.chown(draft, owner.st_uid, owner.st_gid)
+        return run_as_owner(folder, put, str(draft / "found"), str(name), before)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return Path(f"{name}{before}") if os.path.lexists(f"{live}{before}") else None
+
+
+def put(source, name, before):
+    """Bring what was restored to its place, as the user whose folder that is; return what is beside it now, or None."""
+    live = APPDIR / name
+    live.parent.mkdir(parents=True, exist_ok=True)
+    for end in ("-journal", "-shm", "-wal", ""):  # of SQLite
+        if os.path.lexists(f"{live}{end}"):
+            os.rename(f"{live}{end}", f"{live}{before}{end}")
+    shutil.move(source, live)
+    return f"{name}{before}" if os.path.lexists(f"{live}{before}") else None
 
 
 def load(url, chosen, before):

@@ -16,10 +16,11 @@ from appdir.core import APPDIR, Stop, kept, say, would
 from appdir.users import service_user, user
 
 # the modes that something may have at most: what the app writes, secrets, and everything else
-WRITTEN, SECRETS, CODE = ("cache", "data", "log", "luigi", "sessions", "work"), ("secrets.conf", "restic.env"), ()
+WRITTEN, CODE = ("cache", "data", "log", "luigi", "sessions", "work"), ()
+SECRETS = {"secrets.conf": 0o640, "restic.env": 0o600}  # the servers need only the first
 SHARED_WITH_CONFIG = "luigi"  # the app writes beside config: it owns its own files there, and cannot touch others
-MODES = {WRITTEN: 0o770, SECRETS: 0o640, CODE: 0o750}
-APART = {*WRITTEN, ".update", ".adopt", ".git"}
+MODES = {WRITTEN: 0o770, CODE: 0o750}
+APART = {*WRITTEN, ".update", ".adopt", ".backup", ".git"}
 CONFIG_INSIDE = ("luigi/luigi.cfg", "luigi/logging.conf")
 SHARED = ("data", "log", "luigi", "luigi/log", "data/upgrades")  # root's hand leaves files in these
 
@@ -35,7 +36,7 @@ def places():
         top = Path(folder) == APPDIR
         folders[:] = [name for name in folders if name != "__pycache__" and not (top and name in APART)]
         for name in folders + names:
-            yield Path(folder, name), False, MODES[SECRETS] if top and name in SECRETS else MODES[CODE] | spared
+            yield Path(folder, name), False, SECRETS.get(name if top else "", MODES[CODE] | spared)
     for name in filter(lambda name: (APPDIR / name).exists(), CONFIG_INSIDE):
         yield APPDIR / name, False, MODES[CODE] | spared
     if (APPDIR / SHARED_WITH_CONFIG).is_dir():

@@ -8,6 +8,7 @@ import shutil
 import socket
 import time
 
+from appdir import users
 from appdir.answers import APP_NAME, BACKUP_REPOSITORY
 from appdir.core import APPDIR, ENV, Stop, reason, run
 
@@ -28,6 +29,7 @@ def read_environment():
         raise Stop(f"restic.env cannot be read, fix it by hand: {error}") from error
     for name, _, value in (word.partition("=") for word in words):
         os.environ.setdefault(name, value)
+        users.private.add(name)
     if "RESTIC_REPOSITORY_FILE" not in os.environ:
         os.environ.setdefault("RESTIC_REPOSITORY", BACKUP_REPOSITORY)
 
@@ -55,23 +57,29 @@ def local_path():
 
 
 def make_local(init):
-    """With `init`, create a repository on this machine, unless it exists; root does it for the service user.
+    """With `init`, create a repository on this machine, unless it exists; Stop at one that the servers could change.
 
     It gets its name only when it is complete, since restic cannot go on with half of one.
     """
     path = local_path()
-    if not init or not path or (path / "config").exists():
+    if not path:
         return
+    if init and not (path / "config").exists():
+        create(path)
+    owner = path.stat().st_uid if path.exists() else None
+    if users.is_apart() and owner == users.service_user().pw_uid:
+        how = f"sudo chown -R root: {path}"
+        raise Stop(f"{users.user(owner).pw_name}, as whom the servers run, can change the repository; run: {how}")
+
+
+def create(path):
+    """Create a repository at a path of this machine."""
     umask = os.umask(0o022)  # other users may pass through the folders above
     path.parent.mkdir(parents=True, exist_ok=True)
     os.umask(umask)
     draft = path.with_name(f".{path.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
     restic("init", "--quiet", f"--repo={draft}")
-    if os.geteuid() == 0:
-        owner = (APPDIR / "data").stat()
-        for made in (draft, *draft.rglob("*")):
-            os.chown(made, owner.st_uid, owner.st_gid)
     draft.rename(path)
 
 

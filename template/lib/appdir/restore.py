@@ -14,10 +14,12 @@ import shutil
 import sys
 from pathlib import Path
 
-from appdir.answers import APP_NAME
+from appdir.answers import APP_NAME, SERVICE_USER
 from appdir.core import FLAGS, Stop, lock, machine, run, say
+from appdir.permissions import WRITTEN
 from appdir.repository import restic
 
+COPIES = Path("data/backup/sqlite")
 VENV = ["bin", "include", "lib", "lib64", "pyvenv.cfg"]
 
 
@@ -49,11 +51,19 @@ def bring_files(env, work, snapshot):
     app.mkdir(0o750)
     restic("restore", snapshot["id"], f"--target={app}", cwd=None)
     follow_links(app, snapshot["paths"])
-    copies = app / "data/backup/sqlite"
-    for copy in [path for path in copies.rglob("*") if path.is_file()]:
-        copy.replace(app / copy.relative_to(copies))
-    shutil.rmtree(copies, ignore_errors=True)
+    for name in copies_in(app):
+        (app / COPIES / name).replace(app / name)
+    shutil.rmtree(app / COPIES, ignore_errors=True)
     app.rename(env / "app")
+
+
+def copies_in(app):
+    """Return the names of the databases that a backup has as copies: never config or code, as the app wrote them."""
+    if any((app / path).is_symlink() for path in (COPIES, *COPIES.parents)):
+        return []
+    found = [Path(top, name) for top, _, names in os.walk(app / COPIES) for name in names]
+    names = [path.relative_to(app / COPIES) for path in found if path.is_file() and not path.is_symlink()]
+    return [name for name in names if name.parts[0] in WRITTEN or not SERVICE_USER]
 
 
 def say_what_differs(origin):
@@ -117,7 +127,7 @@ def make_env(env, work):
 
     What came from folders of the old machine is installed where they are here too; else it says what is to be done.
     """
-    lines = (env / "app/data/backup/requirements.txt").read_text().splitlines()
+    lines = (env / "app/.backup/requirements.txt").read_text().splitlines()
     wanted, local = split_packages(lines)
     if not (work / "env").exists():
         for path in (env / name for name in VENV):  # of an interrupted run
@@ -164,7 +174,7 @@ def main(options):
         raise Stop(f"the restore of {snapshot['short_id']} is not complete; run this again without --snapshot")
     if not (env / "app").exists():
         bring_files(env, work, snapshot)
-    say_what_differs(env / "app/data/backup/origin.json")
+    say_what_differs(env / "app/.backup/origin.json")
     command(env, "permissions", python=sys.executable)
     make_env(env, work)
     if not (work / "database").exists():

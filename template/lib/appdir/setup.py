@@ -88,7 +88,7 @@ def create_restic_password():
     else:
         would("backup", "generate a password for backups")
         text += "" if text.endswith("\n") else "\n"
-        write(RESTIC_ENV, f"{text}RESTIC_PASSWORD={secrets.token_urlsafe(24)}\n".encode(), 0o600)
+        write(RESTIC_ENV, f"{text}RESTIC_PASSWORD={secrets.token_urlsafe(24)}\n".encode(), 0o600, shared=False)
         say("backup", "restic.env created: keep a copy elsewhere, since no backup can be opened without its password")
     if not shutil.which("restic"):
         kept("backup", "restic is missing, and backup.sh needs it; install it with: apt-get install restic")

@@ -10,6 +10,8 @@ from types import SimpleNamespace
 from appdir.answers import SERVICE_USER
 from appdir.core import APPDIR, Stop, report, stop_of
 
+private = {"RESTIC_", "AWS_"}  # how names of environment variables begin that only whoever keeps the backups may know
+
 
 def user(uid):
     """Return the password entry of a user id; one without a name, as in a container, gets '#ID'."""
@@ -36,6 +38,24 @@ def require_owner():
         raise Stop(f"the app dir belongs to {owner.pw_name}; run this as that user: {how}")
 
 
+def is_apart():
+    """Return whether the servers run as a user who cannot change the app dir."""
+    return bool(SERVICE_USER) and APPDIR.stat().st_uid != service_user().pw_uid
+
+
+def become_keeper():
+    """Become who keeps the backups, out of reach of servers that are apart: root then, or else the owner."""
+    if not is_apart():
+        become_owner(".")
+    elif os.geteuid() != 0:
+        raise Stop(f"only root keeps the backups of an app whose servers run as {SERVICE_USER}: {as_root()}")
+
+
+def as_root():
+    """Return the command that runs this as root."""
+    return f"sudo {APPDIR}/{report.command}.sh"
+
+
 def become_owner(folder):
     """As root, become for good the user that owns a folder of the app dir, who could not change what root makes."""
     owner = user((APPDIR / folder).stat().st_uid)
@@ -46,6 +66,8 @@ def become_owner(folder):
     os.setgid(owner.pw_gid)
     os.setuid(owner.pw_uid)
     os.environ["HOME"] = owner.pw_dir
+    for name in os.environ.keys() - public().keys():
+        del os.environ[name]
     if not os.access(sys.executable, os.X_OK):
         raise Stop(f"{owner.pw_name} cannot run {sys.executable}; make the env with a Python that all may run")
 
@@ -53,8 +75,12 @@ def become_owner(folder):
 def require_access(folder, owner):
     """Stop if whoever runs this may not work in a folder of the app dir, which belongs to `owner`."""
     if os.geteuid() not in (0, owner.pw_uid) and not os.access(APPDIR / folder, os.R_OK | os.X_OK):
-        command = f"{APPDIR}/{report.command}.sh"
-        raise Stop(f"{APPDIR / folder} belongs to {owner.pw_name}; run this as {owner.pw_name} or root: sudo {command}")
+        raise Stop(f"{APPDIR / folder} belongs to {owner.pw_name}; run this as {owner.pw_name} or root: {as_root()}")
+
+
+def public():
+    """Return the environment without what the servers must not know."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(tuple(private))}
 
 
 def as_service_user():
@@ -62,9 +88,13 @@ def as_service_user():
     owner = service_user()
     if os.geteuid() != 0 or owner.pw_uid == 0:
         return {}
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("RESTIC_", "AWS_"))}
     groups = os.getgrouplist(owner.pw_name, owner.pw_gid)
-    return {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": groups, "env": clean | {"HOME": owner.pw_dir}}
+    return {
+        "user": owner.pw_uid,
+        "group": owner.pw_gid,
+        "extra_groups": groups,
+        "env": public() | {"HOME": owner.pw_dir},
+    }
 
 
 def run_as_owner(folder, function, *args):
