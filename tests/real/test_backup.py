@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -15,11 +16,12 @@ import time
 from pathlib import Path
 
 import pytest
-from real.apps import KINDS, interrupt, make_app, processes, until
+from real.apps import KINDS, free_port, interrupt, listens, make_app, processes, running, until
 from real.backups import path_with, path_without, repository, restic, run_of, snapshots, variables, watching
 from real.clock import DAY, ahead
 from real.conftest import POSTGRES
-from support import files, git, require
+from real.hosts import SSHD
+from support import ROOT, files, git, require
 
 
 @pytest.fixture(scope="module")
@@ -489,6 +491,65 @@ def test_database_on_postgresql_comes_back_alone(on_postgresql, postgresql):
     assert "appdir_test" in app.run("pg_restore", "--list", aside).stdout
     aside.unlink()
     postgresql.run_sql("drop table appdir_test", database=own)
+
+
+@pytest.fixture
+def vault(app, tmp_path):
+    """Another machine with a key with which it may only read: what runs commands there, and `ssh` in them."""
+    require(Path(SSHD).exists(), "sshd", "openssh-server")
+    os.makedirs("/run/sshd", exist_ok=True)
+    port = free_port()
+    for name in ("host", "key"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / name], check=True)
+    (tmp_path / "keys").write_text(f'command="internal-sftp -R",restrict {(tmp_path / "key.pub").read_text()}')
+    (tmp_path / "known").write_text(f"[127.0.0.1]:{port} {(tmp_path / 'host.pub').read_text()}")
+    lines = [
+        f"Port {port}",
+        "ListenAddress 127.0.0.1",
+        "Subsystem sftp internal-sftp",
+        f"HostKey {tmp_path}/host",
+        "StrictModes no",
+        "PidFile none",
+    ]
+    (tmp_path / "sshd").write_text("\n".join([*lines, f"AuthorizedKeysFile {tmp_path}/keys"]))
+    to = f"-p {port} -i {tmp_path}/key -o UserKnownHostsFile={tmp_path}/known -o HostName=127.0.0.1"
+    (tmp_path / "password-of-poser").write_text(variables(app)["RESTIC_PASSWORD"])
+    (tmp_path / "password-of-vault").write_text("of the vault")
+    path = path_with(tmp_path, "ssh", f'exec {shutil.which("ssh")} -F none {to} "$@"')
+    with running([SSHD, "-D", "-e", "-f", tmp_path / "sshd"], tmp_path / "out", lambda: listens(port)):
+        yield lambda *command, **options: app.run(*command, HOME=str(tmp_path), PATH=path, **options)
+
+
+def test_copy_that_nobody_here_can_delete(backed_up, vault, tmp_path):
+    """By the commands of the docs: the copy has all backups, also later ones; the key can change nothing here."""
+    require(os.getuid() == 0, "root, to log in as root", "sudo")
+    block = re.search(r"<!-- vault -->\n```sh\n(.*?)```", (ROOT / "docs/backup-and-restore.md").read_text(), re.DOTALL)
+    places = {"/srv/vault/poser": tmp_path / "vault", "/srv/backups/poser": repository(backed_up)}
+    commands = block[1]
+    for name, place in places.items():
+        commands = commands.replace(name, str(place))
+    vault("sh", "-eu", "-c", commands)
+    backed_up.run("./backup.sh", "--quiet")
+    exported, _, copy = commands.splitlines()
+    vault("sh", "-eu", "-c", f"{exported}\n{copy}")
+
+    def in_vault(*args):
+        own = {"RESTIC_REPOSITORY": str(tmp_path / "vault"), "RESTIC_PASSWORD": "of the vault"}
+        return backed_up.run("restic", *args, **own).stdout
+
+    kept = {(one["time"], *one["tags"]) for one in json.loads(in_vault("snapshots", "--json"))}
+    assert {(one["time"], *one["tags"]) for one in snapshots(backed_up)} <= kept
+    assert in_vault("dump", "--tag=poser,appdir", "latest", "/restore.sh") == (backed_up.dir / "restore.sh").read_text()
+    assert "no errors were found" in in_vault("check", "--read-data")
+    for command in (
+        f"rm {repository(backed_up)}/config",
+        f"put {tmp_path}/key {tmp_path}/new",
+        f"rename {tmp_path}/key x",
+    ):
+        refused = vault("sftp", "-b", "-", "-S", f"{tmp_path}/ssh", "root@poser", input=command, check=False)
+        assert (refused.returncode, "ermission denied" in refused.stdout) == (1, True), refused.stdout
+    assert vault("ssh", "root@poser", "touch", tmp_path / "new", check=False).returncode != 0
+    assert not (tmp_path / "new").exists()
 
 
 def test_old_backups_are_forgotten(on_postgresql):

@@ -181,10 +181,11 @@ TABLE = """
 import sys
 
 sys.path.insert(0, "lib")
-from appdir.permissions import MODES, SHARED_WITH_CONFIG, WRITTEN
+from appdir.permissions import CODE, MODES, SECRETS, SHARED_WITH_CONFIG, WRITTEN
 
 print("| in the app dir | owner | group | mode, at most |\\n| --- | --- | --- | --- |")
-for paths, mode in MODES.items():
+rows = {WRITTEN: MODES[WRITTEN], **{(name,): mode for name, mode in SECRETS.items()}, CODE: MODES[CODE]}
+for paths, mode in rows.items():
     owner = "service user" if paths == WRITTEN else "who deploys, or root"
     names = ", ".join(f"`{path}`" for path in paths if path != SHARED_WITH_CONFIG) or "all else: config, scripts, code"
     print(f"| {names} | {owner} | the service user's | {mode:04o} |")
