@@ -26,6 +26,7 @@ MADE_LATER |= {
     "cache/sessions",
     "backups",
     "app",
+    ".backup/job-backup.out",
     "log/job-NAME.out",
     "log/filemon.log",
     "work/user-files/done",
