@@ -12,7 +12,7 @@ import time
 import pytest
 from real import wheels
 from real.apps import ADMIN, KINDS, free_port, interrupt, listens, make_app, running
-from real.backups import SCRIPTS, command_lines, records, repository, snapshots, variables, watching, writing
+from real.backups import SCRIPTS, command_lines, path_with, records, repository, snapshots, variables, watching, writing
 from real.envs import uv
 from real.users import PYTHON, SERVICE_USER, open_folder
 from support import ROOT, git, require
@@ -388,12 +388,14 @@ def mariadb(tmp_path_factory):
             yield make_database
 
 
-def test_older_backup_into_another_mariadb(render, mariadb, tmp_path):
+def test_older_backup_into_another_mariadb(render, mariadb, tmp_path, monkeypatch):
     """Of the two backups the one that is named, into the database whose URL is typed, after some killed tries."""
     app = make_app(render, tmp_path / "poser", **KINDS["wuttaweb"], luigi=False)
     uv("pip", "install", "--quiet", "--python", app.env / "bin/python", "PyMySQL")
     app.setup(DATABASE_URL=mariadb("shop"))
-    with watching("p@ss/w%r", "p%40ss") as seen:
+    slow = f'{shutil.which("mariadb-dump")} "$@"; code=$?; sleep 1; exit $code'  # to be seen on a busy machine, too
+    with watching("p@ss/w%r", "p%40ss") as seen, monkeypatch.context() as patch:
+        patch.setenv("PATH", path_with(tmp_path, "mariadb-dump", slow))
         written = back_up(app)
     assert [line for line in seen if b"--defaults-extra-file=/dev/fd/" in line]
     before, kept, older = modes(app), variables(app), snapshots(app)[-1]["short_id"]
