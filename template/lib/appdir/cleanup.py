@@ -1,6 +1,7 @@
 """Rotates logs, and removes what nobody needs any more."""
 
 import os
+import sys
 
 from appdir.answers import FILEMON, FRAMEWORK, SESSIONS, UPLOADS, WORK
 from appdir.core import APPDIR, ENV, Stop, kept, run
@@ -23,7 +24,15 @@ def main(_):
     if SESSIONS == "files":  # those that were not used for 30 days, which is the age that the config names
         options = ["--no-versioning"] if FRAMEWORK == "rattail" else []
         parts["logins"] = [[ENV / "bin" / FRAMEWORK, "--config=cron.conf", *options, "cleanup"], None]
-    results = {name: run(*command, capture_output=False, input=text) for name, (command, text) in parts.items()}
-    if failed := [name for name, done in results.items() if done.returncode]:
+    if failed := [name for name, (command, text) in parts.items() if not goes_well(command, text)]:
         raise Stop(f"not cleaned up: {', '.join(sorted(failed))}; see above")
     kept("cleanup", "done")
+
+
+def goes_well(command, text):
+    """Run a command with a text as its input, and return whether it went well; one that is missing is named."""
+    try:
+        return run(*command, capture_output=False, input=text).returncode == 0
+    except FileNotFoundError:
+        print(f"{command[0]} is missing", file=sys.stderr, flush=True)
+        return False
