@@ -1,10 +1,12 @@
 """setup.sh: each step does only what is missing, keeps secrets, and says plainly what is wrong."""
 
+import contextlib
 import os
 import pty
 import re
 import select
 import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -236,6 +238,17 @@ def test_role_that_may_not_create_tables(fresh, postgresql, says):
     cure = re.search("let its user change it: sudo -u postgres psql -c '(.*)'$", line)[1]
     fresh.run(*as_admin, cure, **password)
     assert "user admin created" in fresh.setup()
+
+
+def test_admin_who_is_no_administrator(fresh):
+    fresh.setup()
+    with contextlib.closing(sqlite3.connect(fresh.dir / "data/poser.sqlite")) as database:
+        database.execute("delete from user_x_role")
+        database.commit()
+    done = fresh.run("./setup.sh", "--quiet", check=False)
+    assert (done.returncode, done.stdout) == (
+        1, "setup.sh: the user admin is no administrator, and no other is; give somebody the role Administrator\n",
+    )  # fmt: skip
 
 
 def test_git_that_refuses_is_told(fresh):

@@ -105,6 +105,9 @@ def create_admin(password):
     """Create the user admin with a password, generated if None."""
     app = load_config().get_app()
     auth, shown = app.get_auth_handler(), password or secrets.token_urlsafe(12)
+    with app.short_session() as session:
+        if session.query(app.model.User).filter_by(username="admin").count():
+            raise Stop("the user admin is no administrator, and no other is; give somebody the role Administrator")
     try:
         with app.short_session(commit=True) as session:
             user = auth.make_user(session=session, username="admin")
