@@ -39,6 +39,15 @@ def test_bad_use_is_told_in_one_line(command, capsys):
     assert shown.err.endswith(f"; see {command}.sh --help\n")
 
 
+def test_bad_use_is_told_in_json_to_who_asks_for_it(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["check", "--json", "--no-such-option"])
+    shown = capsys.readouterr()
+    assert (ended.value.code, shown.err) == (2, "")
+    found = json.loads(shown.out)
+    assert (found["ok"], found["message"]) == (False, "unrecognized arguments: --no-such-option; see check.sh --help")
+
+
 def test_unknown_command():
     with pytest.raises(SystemExit, match="unknown command 'frob'"):
         cli.main(["frob"])

@@ -49,12 +49,12 @@ def test_user_without_a_name(other, monkeypatch):
 
 @pytest.mark.parametrize("call", [lambda: users.run_as_owner("log", list), lambda: users.become_owner("log")])
 def test_deployer_is_told_who_may_do_it(app_dir, monkeypatch, call):
-    """Who deploys, but is neither root nor the service user, cannot see into that one's folders."""
+    """Who deploys, but is neither root nor the service user, touches nothing of that one's himself."""
     (app_dir / "log").mkdir()
     monkeypatch.setattr(users.os, "geteuid", lambda: 54321)
-    monkeypatch.setattr(users.os, "access", lambda *_: False)
+    monkeypatch.setattr(users.shutil, "which", lambda _: None)
     owner = (app_dir / "log").owner()
-    with pytest.raises(Stop, match=rf"^{app_dir}/log belongs to {owner}; run this as {owner} or root: sudo {app_dir}/"):
+    with pytest.raises(Stop, match=rf"^#54321 may not act as {owner}; run sudo {app_dir}/.* NOPASSWD: ALL$"):
         call()
 
 

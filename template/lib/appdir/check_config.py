@@ -67,11 +67,16 @@ def build(name):
     return []
 
 
+def problems(name, loads_all):
+    """Return what is wrong: with all configs, if wanted, or else with the app of one."""
+    return (refused() if loads_all else []) or build(name)
+
+
 def main(options):
     """Load all, and build each web app in a process of its own, as two would disturb each other."""
     found = [name for name in ("web.conf", "webapi.conf") if (APPDIR / name).exists()] or [""]
     name, others = (options.path, []) if options.path else (found[0], found[1:])
-    if lines := users.run_as_owner("log", lambda: ([] if options.path else refused()) or build(name)):
+    if lines := users.run_as_owner("log", problems, name, not options.path):
         raise Stop("; ".join(lines), refused=lines)
     for other in others:
         if not (found := result("check-app", other))["ok"]:

@@ -107,6 +107,7 @@ restore-database --ask-database PATH
 job NAME
 job-failed NAME
 stop-luigid
+call --quiet --json --preview --no-restart NAME
 """
 COMMANDS |= {line.split()[0]: [line, "", ""] for line in OTHERS.strip().splitlines()}
 MODULES = {
@@ -157,8 +158,14 @@ class Parser(argparse.ArgumentParser):
         return f"{self.summary}\n\n{super().format_help()}\nExample:\n  {self.example}\n"
 
     def error(self, message):
-        """End with exit code 2 and one line."""
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+        """End with exit code 2 and one line, or with --json the result."""
+        report.command, report.json = self.prog.removesuffix(".sh"), "--json" in self.argv
+        raise SystemExit(report.end(Stop(f"{message}; see {self.prog} --help", 2)))
+
+    def parse_args(self, argv):
+        """Return the options that `argv` holds; the class itself does not keep it."""
+        self.argv = argv
+        return super().parse_args(argv)
 
 
 def main(argv):
@@ -167,13 +174,13 @@ def main(argv):
     if command not in COMMANDS:
         raise SystemExit(f"lib/run: unknown command '{command}'; use one of {', '.join(COMMANDS)}")
     options = Parser(command).parse_args(argv[1:])
-    report.command = command
+    report.command, report.argv = command, argv
     for name in report.FLAGS:
         setattr(report, name, getattr(options, name, False))
     os.umask(0o027)
     os.environ["TZ"] = TIME_ZONE  # a day is the shop's, wherever the server is
     time.tzset()
-    if report.quiet or report.json:
+    if (report.quiet or report.json) and command != "call":
         # nobody is there to answer: let pip, restic and the rest fail where they would ask, as git always does
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.environ["PIP_NO_INPUT"] = "1"

@@ -38,7 +38,7 @@ class Report:
 
     def __init__(self):
         self.command, self.quiet, self.json, self.preview, self.no_restart = "setup", False, False, False, False
-        self.lines, self.facts = [], {}
+        self.argv, self.lines, self.facts = [], [], {}
 
     def say(self, step, text):
         """Show a line about a step that did something, or needs the reader."""

@@ -98,12 +98,13 @@ def main(options):
 
 def app_url():
     """Return the URL (of SQLAlchemy) of the app's database, as the user that runs the servers reads it."""
+    return sa.engine.URL.create(**run_as_owner("log", parts_of_url))
 
-    def fields():
-        url = load_config().appdb_engine.url
-        return url._asdict() | {"query": dict(url.query)}
 
-    return sa.engine.URL.create(**run_as_owner("log", fields))
+def parts_of_url():
+    """Return the URL of the app's database as a dict."""
+    url = load_config().appdb_engine.url
+    return url._asdict() | {"query": dict(url.query)}
 
 
 def mark(token):

@@ -57,7 +57,8 @@ def bring(name, snapshot, before):
         patterns = [re.sub(r"[][*?\\]", r"\\\g<0>", f"--include=/{path}") for path in (COPIES / name, *paths)]
         repository.restic("restore", snapshot, f"--target={draft}", *patterns)
         paths[:0] = [COPIES / name] * (name in copies_in(draft))
-        source = next((draft / path for path in paths if os.path.lexists(draft / path)), None)
+        found = (draft / path for path in paths if os.path.lexists(draft / path))
+        source = next((path for path in found if path.parent.resolve().is_relative_to(draft.resolve())), None)
         if source is None:
             raise Stop(f"{name} is not in that backup; see what is: restic ls {snapshot[:8]}")
         source.rename(draft / "found")

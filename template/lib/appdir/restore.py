@@ -8,6 +8,7 @@ interrupted run goes on; the app dir gets its name when it is complete.  Nothing
 import contextlib
 import json
 import os
+import pwd
 import re
 import secrets
 import shutil
@@ -33,11 +34,13 @@ def find(wanted):
     if not found:
         raise Stop(f"the repository has no backup with tags {APP_NAME},appdir; see: restic snapshots")
     snapshot = max(found, key=lambda one: one["time"])
-    owner = next(tag.removeprefix("owner-") for tag in snapshot["tags"] if tag.startswith("owner-"))
-    if os.geteuid() == 0 and owner != "root":
+    owner = owner_of(snapshot)
+    if os.geteuid() == 0 and owner != "root" and not SERVICE_USER:
         raise Stop(f"the app dir belonged to {owner}; make an empty folder for {owner}, and run this as {owner}")
-    if os.geteuid() != 0 and owner == "root":
-        raise Stop("the app dir belonged to root, and its servers ran as another user; run this as root")
+    if os.geteuid() != 0 and (owner == "root" or SERVICE_USER):
+        raise Stop(f"the app dir belonged to {owner}, and its servers ran as another user; run this as root")
+    if os.geteuid() == 0 and owner not in (one.pw_name for one in pwd.getpwall()):
+        raise Stop(f"the app dir belonged to {owner}, and there is no such user; create it with: adduser {owner}")
     tag = next(tag for tag in snapshot["tags"] if tag.startswith("run-"))
     dumps = snapshots(f"--tag={APP_NAME},database,{tag}")
     return snapshot, dumps[-1]["id"] if dumps else None
@@ -54,6 +57,7 @@ def bring_files(env, work, snapshot):
     for name in copies_in(app):
         (app / COPIES / name).replace(app / name)
     shutil.rmtree(app / COPIES, ignore_errors=True)
+    give(owner_of(snapshot), app)
     app.rename(env / "app")
 
 
@@ -64,6 +68,19 @@ def copies_in(app):
     found = [Path(top, name) for top, _, names in os.walk(app / COPIES) for name in names]
     names = [path.relative_to(app / COPIES) for path in found if path.is_file() and not path.is_symlink()]
     return [name for name in names if name.parts[0] in WRITTEN or not SERVICE_USER]
+
+
+def owner_of(snapshot):
+    """Return the name of the user who owned the app dir."""
+    return next(tag.removeprefix("owner-") for tag in snapshot["tags"] if tag.startswith("owner-"))
+
+
+def give(owner, *paths):
+    """As root, give files with all in them to the user who owned the app dir."""
+    if os.geteuid() == 0 and owner != "root":
+        done = run("chown", "--no-dereference", "--recursive", f"{owner}:", *paths, cwd=None)
+        if done.returncode:
+            raise Stop(f"chown: {done.stderr.strip()}")
 
 
 def say_what_differs(origin):
@@ -180,6 +197,8 @@ def main(options):
     if not (work / "database").exists():
         command(env, "restore-database", *(["--ask-database"] if options.ask_database else []), plan)
     command(env, "setup", "--quiet")
+    give(owner_of(snapshot), *(env / name for name in VENV if (env / name).exists()))
+    shutil.chown(env, env.joinpath("app").owner())
     plan.unlink()
     shutil.rmtree(work)
     say("done", f"start the app in {env / 'app'}, as before")

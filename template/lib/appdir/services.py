@@ -9,7 +9,7 @@ from pathlib import Path
 from appdir import check, servers
 from appdir.answers import APP_NAME, SERVICE_USER, SERVICES
 from appdir.core import APPDIR, ENV, Stop, reason, report, run, say
-from appdir.users import require_owner, service_user, user
+from appdir.users import become, may_become, require_owner, service_user
 
 UNITS = Path("/etc/systemd/system")
 CRON = Path("/etc/cron.d")
@@ -69,7 +69,7 @@ def renew():
             return
         install(True)
     elif SERVICES == "supervisor":
-        if os.geteuid() not in (0, service_user().pw_uid):
+        if not may_become(service_user()):
             say("services", how.replace(f"{APPDIR}", f"sudo {APPDIR}"))
             return
         if not is_supervised():
@@ -200,10 +200,7 @@ def systemctl(*args):
 def supervisor(program, *args):
     """Run supervisord or supervisorctl as the user that runs the servers, and return the process."""
     owner, command = service_user(), [ENV / "bin" / program, "-c", APPDIR / "supervisor.conf", *args]
-    if os.geteuid() not in (0, owner.pw_uid):
-        raise Stop(f"the servers run as {owner.pw_name}; run this as {owner.pw_name} or root")
-    switch = ["runuser", "-u", user(owner.pw_uid).pw_name, "--"] if os.geteuid() != owner.pw_uid else []
-    return run(*switch, *command, cwd="/", stdin=-3)
+    return run(*become(owner), *command, cwd="/", stdin=-3)
 
 
 def is_supervised():

@@ -8,6 +8,7 @@ import os
 import signal
 import tempfile
 import time
+from pathlib import Path
 
 from appdir import env, packages, services
 from appdir.core import APPDIR, ENV, Stop, kept, lock, note, report, say
@@ -89,7 +90,12 @@ def new_run():
 
 def keep_record(run, name, text):
     """Write a file of this upgrade, as the user that owns the data: he may have put anything in its place."""
-    run_as_owner("data", lambda: (run / name).write_text(text) and None)
+    run_as_owner("data", put, str(run / name), text)
+
+
+def put(path, text):
+    """Write a file."""
+    Path(path).write_text(text)
 
 
 def upgrade(output, verbose):

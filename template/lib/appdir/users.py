@@ -4,11 +4,13 @@ import json
 import os
 import pwd
 import shlex
+import shutil
 import sys
 from types import SimpleNamespace
 
+from appdir import call
 from appdir.answers import SERVICE_USER
-from appdir.core import APPDIR, Stop, report, stop_of
+from appdir.core import APPDIR, Stop, report, run
 
 private = {"RESTIC_", "AWS_"}  # how names of environment variables begin that only whoever keeps the backups may know
 
@@ -56,12 +58,37 @@ def as_root():
     return f"sudo {APPDIR}/{report.command}.sh"
 
 
+def become(owner):
+    """Return the start of a command that runs the rest as a user, as far as we may do that; Stop if we may not."""
+    if os.geteuid() == owner.pw_uid:
+        return []
+    if os.geteuid() == 0:
+        return ["runuser", "-u", owner.pw_name, "--"]
+    start = ["sudo", "-n", "-u", owner.pw_name, "--"]
+    if not shutil.which("sudo") or run(*start, "true", cwd="/").returncode:
+        name, other = user(os.geteuid()).pw_name, owner.pw_name
+        rule = f"{name} ALL=({other}) NOPASSWD: ALL"
+        raise Stop(f"{name} may not act as {other}; run {as_root()}, or give sudo the rule: {rule}")
+    return start
+
+
+def may_become(owner):
+    """Return whether we may run a command as a user."""
+    try:
+        return bool(become(owner) or True)
+    except Stop:
+        return False
+
+
 def become_owner(folder):
-    """As root, become for good the user that owns a folder of the app dir, who could not change what root makes."""
+    """Become for good the user that owns a folder of the app dir, who could not change what we make."""
     owner = user((APPDIR / folder).stat().st_uid)
-    require_access(folder, owner)
-    if os.geteuid() != 0 or owner.pw_uid == 0:
+    if os.geteuid() == owner.pw_uid:
         return
+    if os.geteuid() != 0:
+        started = list(map(str, [*become(owner), *call.command(*report.argv)]))
+        os.chdir("/")
+        os.execvp(started[0], started)
     os.setgroups([] if owner.pw_name.startswith("#") else os.getgrouplist(owner.pw_name, owner.pw_gid))
     os.setgid(owner.pw_gid)
     os.setuid(owner.pw_uid)
@@ -70,12 +97,6 @@ def become_owner(folder):
         del os.environ[name]
     if not os.access(sys.executable, os.X_OK):
         raise Stop(f"{owner.pw_name} cannot run {sys.executable}; make the env with a Python that all may run")
-
-
-def require_access(folder, owner):
-    """Stop if whoever runs this may not work in a folder of the app dir, which belongs to `owner`."""
-    if os.geteuid() not in (0, owner.pw_uid) and not os.access(APPDIR / folder, os.R_OK | os.X_OK):
-        raise Stop(f"{APPDIR / folder} belongs to {owner.pw_name}; run this as {owner.pw_name} or root: {as_root()}")
 
 
 def public():
@@ -100,13 +121,14 @@ def as_service_user():
 def run_as_owner(folder, function, *args):
     """Return what a function returns, run as the user that owns a folder of the app dir.
 
-    As root this is a child process that has become that user for good, without a terminal; what the
-    function returns must be JSON, and its Stop reaches us.
+    For root this is a child process that has become that user for good, without a terminal; for others, one that sudo
+    starts.  What the function takes and returns must be JSON, and its Stop reaches us.
     """
-    owner = (APPDIR / folder).stat().st_uid
-    require_access(folder, user(owner))
-    if os.geteuid() != 0 or owner == 0:
+    owner = user((APPDIR / folder).stat().st_uid)
+    if os.geteuid() == owner.pw_uid:
         return function(*args)
+    if os.geteuid() != 0:
+        return call.elsewhere(become(owner), function, args)
     end, pipe = os.pipe()
     sys.stdout.flush()
     if child := os.fork():
@@ -115,25 +137,20 @@ def run_as_owner(folder, function, *args):
             text = answers.read()
         os.waitpid(child, 0)
         if not text:
-            raise Stop(f"the part that runs as {user(owner).pw_name} ended early; run this again")
-        answer = json.loads(text)
-        report.lines += answer["lines"]
-        report.facts |= answer["facts"]
-        if "stop" in answer:
-            raise Stop(answer["stop"], answer["code"], **answer["stop_facts"])
-        return answer["value"]
+            raise Stop(f"the part that runs as {owner.pw_name} ended early; run this again")
+        return call.value_of(json.loads(text))
     try:
         os.close(end)
         os.setsid()
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        report.lines, report.facts = [], {}
-        try:
-            become_owner(folder)
-            answer = {"value": function(*args)}
-        except Exception as error:  # whatever upstream raises
-            stop = stop_of(error)
-            answer = {"stop": str(stop), "code": stop.code, "stop_facts": stop.facts}
+        answer = call.answer_of(as_owner, (folder, function, *args))
         sys.stdout.flush()
-        os.write(pipe, json.dumps(answer | {"lines": report.lines, "facts": report.facts}).encode())
+        os.write(pipe, json.dumps(answer).encode())
     finally:
         os._exit(0)
+
+
+def as_owner(folder, function, *args):
+    """Return what a function returns once this process has become the owner of a folder of the app dir."""
+    become_owner(folder)
+    return function(*args)
