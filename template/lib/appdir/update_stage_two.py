@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from appdir import bring_in, env, packages, rendering, services
-from appdir.core import APPDIR, ENV, Stop, kept, note, report, run, say, write
+from appdir.core import APPDIR, ENV, Stop, kept, note, reason, report, run, say, write
 from appdir.git import alone, attempt, git, head, settle_identity
 
 
@@ -175,13 +175,17 @@ class Update:
         say("update", text + (f", gone (but in git): {', '.join(gone)}" if gone else ""))
         note(changed=True, files=list(found), commit=commit, subject=self.subject)
         env.forget()
-        found = env.result("setup", "--quiet")
-        print(found["output"], end="", file=sys.stderr)
+        done = run("./setup.sh", "--quiet", "--json")
+        try:
+            found = json.loads(done.stdout)
+        except ValueError:
+            found = {"message": reason(done.stderr)}
+        print(done.stderr, end="", file=sys.stderr)
         for line in found.get("lines", ()):
             say(line["step"], line["text"])
         shutil.rmtree(self.work)
         try:
-            if not found["ok"]:
+            if done.returncode:
                 raise Stop(f"setup.sh fails: {found['message']}")
             if abort:
                 raise Stop("the update was coming in, and is complete now; ./update.sh --undo undoes it")
