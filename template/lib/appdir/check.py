@@ -62,8 +62,9 @@ def check_disk():
 
 def check_services():
     """The servers of the app are up, use what they would load now, and have their ports to themselves."""
-    up = servers.look(with_jobs=True)
-    if found := servers.taken_ports() + servers.stale():
+    said = servers.supervisor_status()
+    up, running = servers.look(said, with_jobs=True), servers.processes(said)
+    if found := servers.taken_ports(running) + servers.stale(running):
         raise Stop("; ".join(found))
     return up
 

@@ -33,10 +33,13 @@ def supervisor_status():
     return done.stdout or done.stderr
 
 
-def look(with_jobs):
-    """Return a line about the servers, and `with_jobs` of systemd also about those; Stop names what is down."""
+def look(said, with_jobs):
+    """Return a line about the servers, and `with_jobs` of systemd also about those; Stop names what is down.
+
+    `said` is what supervisor_status() returned.
+    """
     units = {path.name: path.read_text() for path in unit_files() if "@" not in path.name}
-    supervisor, said = APPDIR / "supervisor.conf", supervisor_status()
+    supervisor = APPDIR / "supervisor.conf"
     own = f"{APP_NAME}-check.service"  # may be who looks, and fails as long as something else does
     if units and (done := run("systemctl", "is-active", *units)).stdout:  # it needs D-Bus to answer who is not root
         states = {name: now for name, now in zip(units, done.stdout.split(), strict=False) if name != own}
@@ -79,13 +82,17 @@ def ports():
 
 def listens(name):
     """Return whether somebody listens where a server of the app should."""
+    where = config(name)
     with socket.socket() as client:
-        return client.connect_ex((config(name)["host"], int(config(name)["port"]))) == 0
+        return client.connect_ex((where["host"], int(where["port"]))) == 0
 
 
-def processes():
-    """Return the process ids of the servers that supervisor or systemd runs, by name, such as web."""
-    if said := supervisor_status():
+def processes(said):
+    """Return the process ids of the servers that supervisor or systemd runs, by name, such as web.
+
+    `said` is what supervisor_status() returned.
+    """
+    if said:
         found = re.findall(rf"(?m)^\S+:{re.escape(APP_NAME)}-(\w+) +RUNNING +pid (\d+)", said)
         return {name: int(pid) for name, pid in found}
     names = [path.name for path in unit_files() if path.suffix == ".service"]
@@ -105,12 +112,17 @@ def started(pid):
     return time.time() - age
 
 
-def stale():
-    """Return a sentence for each server that uses what it loaded before that changed: config, code or packages."""
-    code = {"code": [*APPDIR.glob("lib/appdir/**/*.py"), *APPDIR.glob("poser/**/*.py")]}
-    code["packages"] = [Path(sysconfig.get_path("purelib"))]
+def stale(running):
+    """Return a sentence for each server that uses what it loaded before that changed: config, code or packages.
+
+    `running` is what processes() returned.
+    """
+    code = {
+        "code": [*APPDIR.glob("lib/appdir/**/*.py"), *APPDIR.glob("poser/**/*.py")],
+        "packages": [Path(sysconfig.get_path("purelib"))],
+    }
     lines = []
-    for name, pid in processes().items():
+    for name, pid in running.items():
         configs = LOADED.get(name, (f"{name}.conf", CORE_CONFIG.name, "secrets.conf"))
         parts = {part: [APPDIR / part] for part in configs} | ({} if name in LOADED else code)
         since = started(pid)
@@ -124,14 +136,17 @@ def newest(paths):
     return max((path.stat().st_mtime for path in paths if path.exists()), default=0)
 
 
-def taken_ports():
-    """Return a sentence for each port of the app on which something else listens than its server."""
-    running, lines = processes(), []
-    for name in ports() if running else ():
+def taken_ports(running):
+    """Return a sentence for each port of the app on which something else listens than its server.
+
+    `running` is what processes() returned.
+    """
+    lines = []
+    for name, port in ports().items() if running else ():
         for uid, pids in listeners(config(name)):
             if running.get(name) not in pids if pids else uid != service_user().pw_uid:
                 who = f"process {min(pids)}" if pids else f"a process of {user(uid).pw_name}"
-                lines.append(f"{who} has port {config(name)['port']} of {name}; stop it, or answer another port")
+                lines.append(f"{who} has port {port} of {name}; stop it, or answer another port")
     return lines
 
 

@@ -39,7 +39,7 @@ def wait_until_up(seconds=PATIENCE):
     limit = time.monotonic() + seconds
     while True:
         try:
-            lines = [servers.look(with_jobs=False), check.check_web()]
+            lines = [servers.look(servers.supervisor_status(), with_jobs=False), check.check_web()]
         except Stop as stop:
             if time.monotonic() > limit:
                 raise Stop(f"not all servers are up: {stop}") from None
