@@ -40,9 +40,8 @@ def value_of(answer):
 
 def elsewhere(become, function, args):
     """Return what a function returns in a process that a command `become` starts; it gets arguments as its input."""
-    flags = [f"--{name.replace('_', '-')}" for name in report.FLAGS if getattr(report, name)]
     name = f"{function.__module__.removeprefix('appdir.')}:{function.__name__}"
-    done = run(*become, *command("call", *flags, name), cwd="/", input=json.dumps(args))
+    done = run(*become, *command("call", *report.flags(), name), cwd="/", input=json.dumps(args))
     print(done.stderr, end="", file=sys.stderr)
     try:
         answer = json.loads(done.stdout)

@@ -40,6 +40,10 @@ class Report:
         self.command, self.quiet, self.json, self.preview, self.no_restart = "setup", False, False, False, False
         self.argv, self.lines, self.facts = [], [], {}
 
+    def flags(self):
+        """Return the options that were given, for another command that is to report in the same way."""
+        return [f"--{name.replace('_', '-')}" for name in self.FLAGS if getattr(self, name)]
+
     def say(self, step, text):
         """Show a line about a step that did something, or needs the reader."""
         self.lines.append({"step": step, "text": str(text)})

@@ -197,7 +197,6 @@ def stage_two(work, *options):
     if (done := run(*command, "--help", **environment)).returncode:
         where = "the app dir has not changed; run ./update.sh --abort"
         raise Stop(f"the code of the new version does not start: {reason(done.stderr)}; {where}")
-    flags = [f"--{name.replace('_', '-')}" for name in report.FLAGS if getattr(report, name)]
-    done = run(*command, *options, *flags, work, **environment, capture_output=False)
+    done = run(*command, *options, *report.flags(), work, **environment, capture_output=False)
     if done.returncode or report.json:
         raise SystemExit(done.returncode)  # it has said why, or shown the result
