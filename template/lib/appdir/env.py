@@ -15,11 +15,12 @@ BEFORE, FAILED, NEW = (ENV / name for name in (".before-upgrade", ".failed-upgra
 
 
 def result(*command, **environment):
-    """Run a command of this program by the env's Python, in a process of its own, and return what --json shows.
+    """Run a command of this program by the env's Python, in a process of its own, and return what result_of() does."""
+    return result_of(run(PYTHON, *FLAGS, LIB, *command, "--json", env=os.environ | environment))
 
-    `output` is what it printed beside that.
-    """
-    done = run(PYTHON, *FLAGS, LIB, *command, "--json", env=os.environ | environment)
+
+def result_of(done):
+    """Return what a process showed that ran a command with --json; `output` is what it printed beside that."""
     try:
         return json.loads(done.stdout) | {"output": done.stderr}
     except ValueError:

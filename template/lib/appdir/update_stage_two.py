@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from appdir import bring_in, env, packages, rendering, services
-from appdir.core import APPDIR, ENV, Stop, kept, note, reason, report, run, say, write
+from appdir.core import APPDIR, ENV, Stop, kept, note, report, run, say, write
 from appdir.git import alone, attempt, git, head, settle_identity
 
 
@@ -176,11 +176,8 @@ class Update:
         note(changed=True, files=list(found), commit=commit, subject=self.subject)
         env.forget()
         done = run("./setup.sh", "--quiet", "--json")
-        try:
-            found = json.loads(done.stdout)
-        except ValueError:
-            found = {"message": reason(done.stderr)}
-        print(done.stderr, end="", file=sys.stderr)
+        found = env.result_of(done)
+        print(found["output"], end="", file=sys.stderr)
         for line in found.get("lines", ()):
             say(line["step"], line["text"])
         shutil.rmtree(self.work)
