@@ -21,6 +21,7 @@ from urllib.parse import unquote
 
 from appdir.answers import ALERTS, APP_NAME
 from appdir.core import APPDIR, CORE_CONFIG, FRAMEWORK, Stop, first_line
+from appdir.repository import STATE
 
 BY_MAIL, BY_HEARTBEAT = (ALERTS in (way, "both") for way in ("mail", "heartbeat"))
 WEEK = 7 * 24 * 3600  # seconds
@@ -78,7 +79,7 @@ def state_of(name):
 
 def folder_of(name):
     """Return the folder of what a job leaves about its runs: only who keeps the backups may say how they go."""
-    return APPDIR / (".backup" if name == "backup" else "log")
+    return STATE if name == "backup" else APPDIR / "log"
 
 
 def ping(name, event="", text=""):

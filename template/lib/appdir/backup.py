@@ -20,7 +20,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from appdir import database, packages, parts, rehearsal, repository, saved_files
+from appdir import database, packages, parts, rehearsal, repository, restore, saved_files
 from appdir.answers import APP_NAME
 from appdir.core import (
     APPDIR,
@@ -39,13 +39,12 @@ from appdir.core import (
     write,
 )
 from appdir.dumps import app_url, backend, tool
-from appdir.repository import restic
+from appdir.repository import STATE, restic
 from appdir.users import become_keeper, run_as_owner, user
 
 PARTS = 30  # of the repository's data, each day one is read again, so that all is read in a month
 LEFT_OUT = {"log": ["log", "luigi/log"], "sessions": ["sessions"], "uploads": ["data/uploads"], "work": ["work"]}
-STATE = APPDIR / ".backup"  # what a backup says of itself, and how the last one went
-COPIES = APPDIR / "data/backup/sqlite"
+COPIES = APPDIR / restore.COPIES
 NOW = datetime.datetime.now(datetime.UTC)
 
 
@@ -196,8 +195,9 @@ def save_files(tag, wanted, copied):
     """
     root, owner = APPDIR.resolve(), user(APPDIR.stat().st_uid).pw_name
     out = [name for part, names in LEFT_OUT.items() if part not in wanted for name in names]
-    told = [f"!{root}/.backup/{name}" for name in ("requirements.txt", "origin.json")]
-    patterns = ["__pycache__", f"{root}/.update", f"{root}/.backup/*", *told]
+    state = root / STATE.name
+    told = [f"!{state}/{name}" for name in ("requirements.txt", "origin.json")]
+    patterns = ["__pycache__", f"{root}/.update", f"{state}/*", *told]
     for folder in map(saved_files.target, out):  # what is in it, but for the template's empty folders
         patterns += [f"{folder}/*", f"!{folder}/.gitkeep"]
         for path in folder.glob("*/.gitkeep"):

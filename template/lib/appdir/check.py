@@ -15,6 +15,7 @@ from appdir import alerts, database, permissions, servers, users
 from appdir.answers import FILEMON, WEB
 from appdir.core import APPDIR, RESTORE, Stop, first_line, load_config, note, report, run
 from appdir.git import environment
+from appdir.repository import STATE
 
 DISK_FREE = 0.05  # of the volume: below that, databases and logs stop soon
 
@@ -115,7 +116,7 @@ def last_night(name):
 
 def check_backup():
     """The last backup went well, and is not old."""
-    last = APPDIR / ".backup/last"
+    last = STATE / "last"
     if not (APPDIR / "backup.sh").exists():
         return "there is none"
     if not last.exists():

@@ -48,7 +48,7 @@ def bring(name, snapshot, before):
         raise Stop(f"{name} is not a path in the app dir; name one, such as data/batches")
     is_written = name.parts[0] in WRITTEN and len(name.parts) > 1 and name.as_posix() not in CONFIG_INSIDE
     folder = "data" if is_written else "."  # whose owner writes there: he may have led any path in it elsewhere
-    draft = APPDIR / ".backup/restoring"
+    draft = repository.STATE / "restoring"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700, parents=True)
     # a backup has a database that is in use as a copy, and what links lead to under its own path

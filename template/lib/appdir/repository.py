@@ -13,6 +13,7 @@ from appdir.answers import APP_NAME, BACKUP_REPOSITORY
 from appdir.core import APPDIR, ENV, Stop, reason, run
 
 KEEP = ["--keep-within=2d", "--keep-daily=7", "--keep-weekly=5", "--keep-monthly=12"]
+STATE = APPDIR / ".backup"  # what backups say of themselves, and how the last one went; in reach of who keeps them
 PATIENCE = 300  # seconds for which another restic may hold the repository
 
 

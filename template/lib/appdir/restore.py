@@ -18,7 +18,7 @@ from pathlib import Path
 from appdir.answers import APP_NAME, SERVICE_USER
 from appdir.core import FLAGS, Stop, lock, machine, run, say
 from appdir.permissions import WRITTEN
-from appdir.repository import restic
+from appdir.repository import STATE, restic
 
 COPIES = Path("data/backup/sqlite")
 VENV = ["bin", "include", "lib", "lib64", "pyvenv.cfg"]
@@ -144,7 +144,7 @@ def make_env(env, work):
 
     What came from folders of the old machine is installed where they are here too; else it says what is to be done.
     """
-    lines = (env / "app/.backup/requirements.txt").read_text().splitlines()
+    lines = (env / "app" / STATE.name / "requirements.txt").read_text().splitlines()
     wanted, local = split_packages(lines)
     if not (work / "env").exists():
         for path in (env / name for name in VENV):  # of an interrupted run
@@ -191,7 +191,7 @@ def main(options):
         raise Stop(f"the restore of {snapshot['short_id']} is not complete; run this again without --snapshot")
     if not (env / "app").exists():
         bring_files(env, work, snapshot)
-    say_what_differs(env / "app/.backup/origin.json")
+    say_what_differs(env / "app" / STATE.name / "origin.json")
     command(env, "permissions", python=sys.executable)
     make_env(env, work)
     if not (work / "database").exists():
