@@ -127,7 +127,7 @@ def copy_databases():
         raise Stop(f"the database {url.render_as_string()} is missing or empty; {RESTORE}")
     copied = {*APPDIR.glob("data/*.sqlite"), *APPDIR.glob("luigi/*.sqlite")}
     if has_dump := backend(url) != "sqlite":
-        tool(url, "dump")
+        tool(url, "dump")  # so that one that is missing is named before restic starts
     elif Path(url.database or "").is_relative_to(APPDIR):
         copied.add(Path(url.database))
     else:

@@ -63,10 +63,10 @@ def is_there(node):
     top, _, rest = node["path"].lstrip("/").partition("/")
     if (APPDIR / top).exists() and top not in WRITTEN:
         return True  # no place of the service user
-    start = APPDIR / top if top in WRITTEN else "/"
+    start, below_it = (APPDIR / top, rest) if top in WRITTEN else ("/", node["path"])
     at = os.open(start, os.O_PATH)
     try:
-        for name in filter(None, (rest if top in WRITTEN else node["path"]).split("/")):
+        for name in filter(None, below_it.split("/")):
             below = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=at)
             os.close(at)
             at = below

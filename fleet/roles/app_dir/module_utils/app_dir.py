@@ -75,9 +75,9 @@ class AppDir:
             found["message"] += f" ({reason(err)})"  # what its "see above" means
         return found
 
-    def fail(self, result, more="", **facts):
+    def fail(self, result, **facts):
         """End the module with what result() returned about a script that failed; `busy` says to try again later."""
-        self.module.fail_json(msg=f"{self.path}: {result['message']}{more}", busy=result.get("busy", False), **facts)
+        self.module.fail_json(msg=f"{self.path}: {result['message']}", busy=result.get("busy", False), **facts)
 
     def checks(self):
         """Return what check.sh finds: {check: {status, text}}."""
