@@ -9,6 +9,7 @@ import re
 import shlex
 import signal
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -98,6 +99,21 @@ def listens(port):
     """Return whether somebody listens on a TCP port of 127.0.0.1."""
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextlib.contextmanager
+def taken_port(app):
+    """Let another program listen on a port while the `with` lasts; it gives the port, and the process."""
+    port = free_port()
+    command = ["python3", "-m", "http.server", "--bind", "127.0.0.1", port]
+    with running(command, app.env / "taken.out", lambda: listens(port), cwd=app.env / "include") as process:
+        yield port, process
+
+
+def sql(path, query):
+    """Run SQL in a SQLite file, and return the rows."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        return connection.execute(query).fetchall()
 
 
 def scheduler_answers(app):

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
-from real.apps import KINDS, free_port, interrupt, listens, make_app, processes, running, until
+from real.apps import KINDS, free_port, interrupt, listens, make_app, processes, running, sql, until
 from real.backups import path_with, path_without, repository, restic, run_of, snapshots, variables, watching
 from real.clock import DAY, ahead
 from real.conftest import POSTGRES
@@ -470,12 +470,6 @@ def test_parts_come_back_into_an_app_that_runs(backed_up):
     assert files(app.dir) == before
     for path in [*app.dir.glob("*.before-*"), *data.glob("**/*.before-*")]:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def sql(path, query):
-    """Run SQL in a SQLite file, and return the rows."""
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        return connection.execute(query).fetchall()
 
 
 def test_database_on_postgresql_comes_back_alone(on_postgresql, postgresql):

@@ -10,7 +10,7 @@ import time
 
 import copier
 import pytest
-from real.apps import KINDS, free_port, listens, make_app, running
+from real.apps import KINDS, make_app, taken_port
 from support import files, git, release, require
 
 WELL = {"config", "database", "permissions", "disk", "services", "web", "overnight", "backup", "alerts", "template"}
@@ -138,11 +138,9 @@ def test_server_that_uses_what_it_loaded_before(app, name, found):
 
 def test_port_that_another_process_has(app):
     """Another has the port of the web API; no server of the app does, whose supervisor has none for it."""
-    taken = free_port()
     conf = app.dir / "webapi.conf"
-    conf.write_text((app.dir / "web.conf").read_text().replace(f"port = {app.port}", f"port = {taken}"))
-    command = ["python3", "-m", "http.server", "--bind", "127.0.0.1", taken]
-    with running(command, app.env / "taken.out", lambda: listens(taken), cwd=app.env / "include") as other:
+    with taken_port(app) as (taken, other):
+        conf.write_text((app.dir / "web.conf").read_text().replace(f"port = {app.port}", f"port = {taken}"))
         found = app.checks()["services"]
     conf.unlink()
     assert found == ("FAILED", f"process {other.pid} has port {taken} of webapi; stop it, or answer another port")

@@ -11,7 +11,7 @@ import pytest
 from real.apps import ADMIN, KINDS, App, free_port, listens, until
 from real.backups import repository, snapshots
 from real.envs import uv
-from real.users import DEVELOPER, PYTHON, SERVICE_USER, open_folder, user_group
+from real.users import DEVELOPER, PYTHON, SERVICE_USER, copier_of, give, open_folder, user_group
 from real.web import Web
 from real.wheels import wheel
 from support import ROOT, git, release, require
@@ -33,16 +33,10 @@ def shop(template):
         app.versions, app.index = folder / "template", folder / "wheels"
         git("clone", "--quiet", template, app.versions, cwd="/")
         app.index.mkdir()
-        uv("venv", "--quiet", "--python", PYTHON, folder / "copier")
-        uv("pip", "install", "--quiet", "--python", folder / "copier/bin/python", "copier>=9.19,<10")
         uv("venv", "--quiet", "--seed", "--python", PYTHON, app.env)
-        (folder / "settings.yml").write_text("{}")
         (folder / "sudoers").write_text(f"Defaults use_pty\nroot ALL=(ALL) ALL\n{RULE}")
         (folder / "sudoers").chmod(0o440)
-        variables = {
-            "HOME": folder, "COPIER": folder / "copier/bin/copier", "COPIER_SETTINGS_PATH": folder / "settings.yml",
-            "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": app.index,
-        }  # fmt: skip
+        variables = copier_of(folder) | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": app.index}
         environment = ["env", *(f"{name}={value}" for name, value in variables.items())]
 
         def deploy(*command, rules=folder / "sudoers", **options):
@@ -60,11 +54,6 @@ def shop(template):
         app.setup()
         yield app
         app.run("./services.sh", "stop", check=False)
-
-
-def give(*folders, user=DEVELOPER):
-    """Give folders with all in them to a user."""
-    subprocess.run(["chown", "-R", f"{user}:{user_group(user)}", *folders], check=True)
 
 
 def owners(app):
@@ -112,9 +101,8 @@ def test_update_and_upgrade(up):
     wheel(up.index, "trinket", "1")
     (up.dir / "local-requirements.txt").write_text("trinket\n")
     assert "/login answers" in up.deploy("./upgrade.sh").stdout
-    git_as_him = ["git", "-c", "safe.directory=*"]
     assert "trinket==1" in up.deploy("../bin/python", "-m", "pip", "freeze").stdout
-    up.deploy(*git_as_him, "checkout", "--quiet", "local-requirements.txt")
+    up.deploy("git", "checkout", "--quiet", "local-requirements.txt")
     up.deploy("./update.sh", "--undo")
     assert not (up.dir / "quiet.conf").read_text().endswith("Newer.\n")
     assert owners(up) == before
@@ -134,7 +122,7 @@ def test_without_the_rule(shop):
         assert done.stdout == f"{name}: {DEVELOPER} may not act as {SERVICE_USER}; {way}"
 
 
-def test_backup_and_restore(shop, tmp_path):
+def test_backup_and_restore(shop):
     """Root's; what comes back is the deployer's and the service user's, as before."""
     done = shop.deploy("./backup.sh", check=False)
     assert (done.returncode, "only root keeps the backups" in done.stdout) == (1, True)

@@ -8,7 +8,7 @@ import pytest
 from real.apps import ADMIN, KINDS, App, free_port, listens, make_app, running, until
 from real.backups import variables
 from real.envs import uv
-from real.users import DEVELOPER, PYTHON, SERVICE_USER, by, open_folder, user_group
+from real.users import DEVELOPER, PYTHON, SERVICE_USER, by, copier_of, give, open_folder, user_group
 from real.web import Web
 from support import generated, git, release, require
 
@@ -204,13 +204,9 @@ def test_whole_life_without_rights(template, tmp_path):
     with open_folder() as folder:
         versions, env = folder / "template", folder / "poser"
         git("clone", "--quiet", template, versions, cwd="/")
-        uv("venv", "--quiet", "--python", PYTHON, folder / "copier")
-        uv("pip", "install", "--quiet", "--python", folder / "copier/bin/python", "copier>=9.19,<10")
+        environment = copier_of(folder) | {"ADMIN_PASSWORD": ADMIN[1]}
         uv("venv", "--quiet", "--seed", "--python", PYTHON, env)
         give(folder)
-        environment = {"HOME": str(folder), "COPIER": str(folder / "copier/bin/copier"), "ADMIN_PASSWORD": ADMIN[1]}
-        environment["COPIER_SETTINGS_PATH"] = str(folder / "settings.yml")
-        (folder / "settings.yml").write_text("{}")
         port = free_port()
         answers = KINDS["wuttaweb"] | {"web_port": port}
         data = [part for name, value in answers.items() for part in ("--data", f"{name}={value}")]
@@ -243,7 +239,7 @@ def test_whole_life_without_rights(template, tmp_path):
             run("./cleanup.sh")
             run("./upgrade.sh")
             (versions / "template/quiet.conf.jinja").write_text("# Template. Newer.\n")
-            give(versions, "root")  # git works only for the owner
+            give(versions, user="root")  # git works only for the owner
             release(versions, "v1.1.0")
             give(versions)
             run("./update.sh")
@@ -277,8 +273,3 @@ def test_whole_life_without_rights(template, tmp_path):
         ):
             Web(web.base).login(*ADMIN)
         assert not [path for path in app.dir.rglob("*") if path.owner() != DEVELOPER]
-
-
-def give(folder, user=DEVELOPER):
-    """Give a folder with all in it to a user."""
-    subprocess.run(["chown", "-R", f"{user}:{user_group(user)}", folder], check=True)

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from real.apps import ADMIN, KINDS, free_port, listens, make_app, processes, running, until
+from real.apps import ADMIN, KINDS, listens, make_app, processes, taken_port, until
 from real.web import Web
 from real.wheels import wheel
 from support import git
@@ -66,9 +66,7 @@ def test_update_that_turns_a_part_off_and_on(supervised):
 def test_update_with_which_the_servers_do_not_come_up(supervised):
     """Its port is taken: the update undoes itself, and the servers are up again."""
     before, head = supervised.checks(), git("rev-parse", "HEAD^{tree}", cwd=supervised.dir)
-    taken = free_port()
-    command = ["python3", "-m", "http.server", "--bind", "127.0.0.1", taken]
-    with running(command, supervised.env / "taken.out", lambda: listens(taken), cwd=supervised.env / "include"):
+    with taken_port(supervised) as (taken, _):
         done = supervised.run("./update.sh", "--data", f"web_port={taken}", check=False)
     assert done.returncode == 1
     assert re.search(r"(?m)^update.sh: not all servers are up: .*; the update was undone$", done.stdout), done.stdout

@@ -197,14 +197,14 @@ def test_cron_and_own_supervisor(shop):
         assert [user for user, _ in jobs] == [SERVICE_USER, "root", SERVICE_USER, SERVICE_USER]
         (at_boot,) = (line.removeprefix(f"@reboot {SERVICE_USER} ") for line in lines if line.startswith("@"))
         assert run("stat", "-c", "%U %a", "/etc/cron.d/poser").stdout == "root 644\n"  # else cron refuses it
-        as_cron = by(SERVICE_USER, "env", "-i", path, "sh", "-c")
+        as_cron = ["env", "-i", path, "sh", "-c"]
         for name, (user, command) in zip(names, jobs, strict=True):
             with done_for_real(shop, name):
-                done = run(*by(user, "env", "-i", path, "sh", "-c"), command)
+                done = run(*by(user, *as_cron), command)
             assert (done.stdout, done.stderr) == ("", ""), command
         ctl(shop, "shutdown")
         until(lambda: not (shop.dir / "log/supervisord.pid").exists())  # the last that supervisord does
-        run(*as_cron, at_boot)
+        run(*by(SERVICE_USER, *as_cron), at_boot)
         until(lambda: listens(shop.port) and scheduler_answers(shop))
         logged_in(shop)
         run(shop.dir / "services.sh", "remove")

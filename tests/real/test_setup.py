@@ -1,12 +1,10 @@
 """setup.sh: each step does only what is missing, keeps secrets, and says plainly what is wrong."""
 
-import contextlib
 import os
 import pty
 import re
 import select
 import shutil
-import sqlite3
 import stat
 import subprocess
 import sys
@@ -14,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from real.apps import ADMIN, KINDS, interrupt, make_app
+from real.apps import ADMIN, KINDS, interrupt, make_app, sql
 from support import files, git, require
 
 
@@ -242,9 +240,7 @@ def test_role_that_may_not_create_tables(fresh, postgresql, says):
 
 def test_admin_who_is_no_administrator(fresh):
     fresh.setup()
-    with contextlib.closing(sqlite3.connect(fresh.dir / "data/poser.sqlite")) as database:
-        database.execute("delete from user_x_role")
-        database.commit()
+    sql(fresh.dir / "data/poser.sqlite", "delete from user_x_role")
     done = fresh.run("./setup.sh", "--quiet", check=False)
     assert (done.returncode, done.stdout) == (
         1, "setup.sh: the user admin is no administrator, and no other is; give somebody the role Administrator\n",

@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import subprocess
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+from real.envs import uv
 from support import require
 
 SERVICE_USER = "www-data"  # Debian makes both on each machine
@@ -21,6 +23,20 @@ def by(user, *command):
 def user_group(user):
     """Return the name of a user's primary group."""
     return {"nobody": "nogroup"}.get(user, user)
+
+
+def give(*folders, user=DEVELOPER):
+    """Give folders with all in them to a user."""
+    subprocess.run(["chown", "-R", f"{user}:{user_group(user)}", *folders], check=True)
+
+
+def copier_of(folder):
+    """Install Copier into a folder for a user whose home that is, and return the environment variables he needs."""
+    uv("venv", "--quiet", "--python", PYTHON, folder / "copier")
+    uv("pip", "install", "--quiet", "--python", folder / "copier/bin/python", "copier>=9.19,<10")
+    (folder / "settings.yml").write_text("{}")
+    paths = {"HOME": folder, "COPIER": folder / "copier/bin/copier", "COPIER_SETTINGS_PATH": folder / "settings.yml"}
+    return {name: str(path) for name, path in paths.items()}
 
 
 @contextmanager
