@@ -9,10 +9,10 @@ import subprocess
 import threading
 from pathlib import Path
 
+from real.users import by
+
 WRITER = """
 from appdir.core import APPDIR, load_config
-from appdir.users import become_owner
-become_owner("log")
 app = load_config().get_app()
 folder = APPDIR / "data/batches/writer"
 folder.mkdir(exist_ok=True)
@@ -27,8 +27,6 @@ while True:
 READER = """
 import sqlalchemy as sa
 from appdir.core import load_config
-from appdir.users import become_owner
-become_owner("log")
 engine = load_config().appdb_engine
 with engine.connect() as connection:
     if engine.dialect.name == "sqlite":
@@ -84,10 +82,16 @@ def path_with(tmp_path, name, code):
     return f"{tmp_path}:{os.environ['PATH']}"
 
 
+def script(app, code):
+    """Return the command that runs Python code in an app's env, as the user that owns the logs."""
+    command = [app.env / "bin/python", "-W", "ignore", "-c", code]
+    return command if (app.dir / "log").stat().st_uid == os.getuid() else by((app.dir / "log").owner(), *command)
+
+
 @contextlib.contextmanager
 def writing(app):
     """Let records be written, each with a file, without a pause; gives a list of the numbers of those acknowledged."""
-    command = [app.env / "bin/python", "-W", "ignore", "-c", WRITER]
+    command = script(app, WRITER)
     acknowledged = []
     process = subprocess.Popen(command, cwd=app.dir, env=os.environ | SCRIPTS, stdout=subprocess.PIPE, text=True)
 
@@ -106,7 +110,7 @@ def writing(app):
 
 def records(app):
     """Return the numbers of the writer's records in an app's database, which must be sound."""
-    shown = app.run(app.env / "bin/python", "-W", "ignore", "-c", READER, **SCRIPTS).stdout
+    shown = app.run(*script(app, READER), **SCRIPTS).stdout
     return {int(word) for word in shown.split()}
 
 

@@ -1,48 +1,22 @@
-"""What runs as another user: its Stop reaches us whole, and users without a name do not get root's group."""
+"""Who somebody is, and how a command becomes another user's: without secrets, and without root's group."""
 
 import os
+import subprocess
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import pytest
 from appdir import users
 from appdir.core import Stop
+from support import require
 
 
-@pytest.fixture
-def other(monkeypatch):
-    """Let folders of the app dir seem to be another user's, as root sees them."""
+def test_user_without_a_name(monkeypatch):
     stat = SimpleNamespace(st_uid=54321, st_gid=54321)
-    folder = type("Folder", (), {"__truediv__": lambda self, _: self, "stat": lambda _: stat})()
-    monkeypatch.setattr(users, "APPDIR", folder)
-    monkeypatch.setattr(users, "become_owner", lambda _: None)
-    monkeypatch.setattr(users.os, "geteuid", lambda: 0)
-
-
-def test_stop_of_the_child_reaches_us_with_its_facts(other):
-    def refuse():
-        raise Stop("web.conf is refused", 3, refused=["web.conf"])
-
-    with pytest.raises(Stop, match=r"^web\.conf is refused$") as stopped:
-        users.run_as_owner("log", refuse)
-    assert (stopped.value.code, stopped.value.facts) == (3, {"refused": ["web.conf"]})
-
-
-def test_other_errors_of_the_child_end_with_code_1(other):
-    """SQLAlchemy's errors have a code that is a text."""
-
-    def fail():
-        error = ValueError("no such table")
-        error.code = "e3q8"
-        raise error
-
-    with pytest.raises(Stop, match=r"^ValueError: no such table") as stopped:
-        users.run_as_owner("log", fail)
-    assert stopped.value.code == 1
-
-
-def test_user_without_a_name(other, monkeypatch):
+    monkeypatch.setattr(users, "APPDIR", SimpleNamespace(stat=lambda: stat))
     assert users.user(54321).pw_gid == 54321
-    monkeypatch.setattr(users.os, "geteuid", os.getuid)
+    monkeypatch.setattr(users.os, "geteuid", lambda: 0)
+    assert "--clear-groups" in users.start_as(users.user(54321))
     with pytest.raises(Stop, match="run this as that user: sudo -u '#54321' "):
         users.require_owner()
 
@@ -58,8 +32,25 @@ def test_deployer_is_told_who_may_do_it(app_dir, monkeypatch, call):
         call()
 
 
-def test_secrets_of_backups_stay_with_who_keeps_them(monkeypatch):
-    monkeypatch.setattr(users, "private", users.private | {"B2_ACCOUNT_KEY"})
-    for name in ("RESTIC_PASSWORD", "AWS_SECRET_ACCESS_KEY", "B2_ACCOUNT_KEY", "LANG"):
-        monkeypatch.setenv(name, "x")
-    assert users.public().keys() & {"RESTIC_PASSWORD", "AWS_SECRET_ACCESS_KEY", "B2_ACCOUNT_KEY", "LANG"} == {"LANG"}
+def test_another_user_gets_neither_secrets_nor_a_terminal():
+    """What root's environment holds beside the place of the app dir and the language stays with root."""
+    require(os.geteuid() == 0, "root, to run as other users", "sudo")
+    variables = {"B2_ACCOUNT_KEY": "x", "SSH_AUTH_SOCK": "x", "LC_TIME": "C", "APPDIR_DEBUG": "1"}
+    script = "import os; print(sorted(os.environ), os.getuid() != 0, os.getsid(0) == os.getpid())"
+    with patch.dict(os.environ, os.environ | variables):
+        start = users.start_as(users.pwd.getpwnam("nobody"))
+        shown = subprocess.check_output([*start, "/usr/bin/python3", "-c", script], text=True, cwd="/")
+    for name in variables:
+        assert (f"'{name}'" in shown) == (name in ("LC_TIME", "APPDIR_DEBUG")), name
+    assert ("'HOME'" in shown, shown.endswith(" True True\n")) == (True, True)
+
+
+@pytest.mark.parametrize("is_live", [True, False])
+def test_folders_of_an_app_dir_laid_out_are_those_of_the_live_one(app_dir, tmp_path, monkeypatch, is_live):
+    require(os.geteuid() == 0, "root, to give files away", "sudo")
+    monkeypatch.setattr(users, "APPDIR", tmp_path / "laid-out")
+    (tmp_path / "laid-out/log").mkdir(parents=True)
+    if is_live:
+        (app_dir / "log").mkdir()
+        os.chown(app_dir / "log", 33, 33)
+    assert users.owner_of("log").pw_uid == (33 if is_live else os.getuid())

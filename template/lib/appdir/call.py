@@ -1,21 +1,14 @@
-"""Runs a function of this package in another process, as a command of its own, which sudo can run as another user."""
+"""Runs a function of this package, or the whole command, in another process, which may be another user's."""
 
 import contextlib
 import importlib
-import io
 import json
-import os
+import subprocess
 import sys
 
 from appdir.core import FLAGS, LIB, Stop, reason, report, run, stop_of
 
-PASSED = ("APPDIR", "APPDIR_ENV", "APPDIR_DEBUG")  # environment variables that say where the app dir is
-
-
-def command(*args):
-    """Return the command that runs one of this program's commands, to be put behind sudo, which passes no variables."""
-    variables = [f"{name}={os.environ[name]}" for name in PASSED if name in os.environ]
-    return ["env", *variables, sys.executable, *FLAGS, LIB, *args]
+ANSWER = "\0"  # how the line begins that is the answer; all others are for people
 
 
 def answer_of(function, args):
@@ -38,25 +31,58 @@ def value_of(answer):
     return answer["value"]
 
 
-def elsewhere(become, function, args):
-    """Return what a function returns in a process that a command `become` starts; it gets arguments as its input."""
-    name = f"{function.__module__.removeprefix('appdir.')}:{function.__name__}"
-    done = run(*become, *command("call", *report.flags(), name), cwd="/", input=json.dumps(args))
-    print(done.stderr, end="", file=sys.stderr)
-    try:
-        answer = json.loads(done.stdout)
-    except ValueError:
-        raise Stop(f"{become[0]}: {reason(done.stderr or done.stdout)}") from None
-    print(answer.pop("shown"), end="", flush=True)
+def process(start, *args, **options):
+    """Start a command of this program, behind one that makes it another user's; he gets no file of our terminal."""
+    command = [*start, sys.executable, *FLAGS, LIB, *args]
+    return subprocess.Popen(list(map(str, command)), cwd="/", text=True, errors="surrogateescape", **options)
+
+
+def elsewhere(start, function, args):
+    """Return what a function returns in a process that a command starts, and show what that prints."""
+    name, answer, said = f"{function.__module__.removeprefix('appdir.')}:{function.__name__}", None, ""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "close_fds": False}
+    with process(start, "call", *report.flags(), name, **pipes) as child:
+        try:
+            with contextlib.suppress(BrokenPipeError), child.stdin:
+                json.dump([report.command, args], child.stdin)
+            for line in child.stdout:
+                if line.startswith(ANSWER):
+                    answer = json.loads(line[1:])
+                    break  # what he left running may still hold the pipe
+                said += line
+                print(line, end="", flush=True)
+        except BaseException:
+            end(start, child)
+            raise
+    if answer is None:
+        can = f"{sys.executable}; make the env with a Python that all may run" if child.returncode == 126 else name
+        raise Stop(f"another user cannot run {can}: {reason(said)}")
     return value_of(answer)
+
+
+def again(start):
+    """Run the command once more, behind one that makes it another user's, and return its exit code."""
+    with contextlib.ExitStack() as opened:
+        cats = [opened.enter_context(subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=file)) for file in (1, 2)]
+        out, errors = (cat.stdin for cat in cats)
+        child = process(start, *report.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=errors)
+        try:
+            return abs(child.wait())
+        except BaseException:
+            end(start, child)
+            child.wait()
+            raise
+
+
+def end(start, child):
+    """End what a process does as another user, who only can: it leads a session."""
+    run(*start, "pkill", "--session", child.pid, cwd="/")
 
 
 def main(options):
     """Run the function MODULE:NAME, and print its answer."""
-    report.command, args = "call", json.load(sys.stdin)
+    report.command, args = json.load(sys.stdin)
     module, _, name = options.name.partition(":")
-    function, shown = getattr(importlib.import_module(f"appdir.{module}"), name), io.StringIO()
-    with contextlib.redirect_stdout(shown):
-        answer = answer_of(function, args)
-    print(json.dumps(answer | {"shown": shown.getvalue()}), file=sys.__stdout__, flush=True)
+    answer = answer_of(getattr(importlib.import_module(f"appdir.{module}"), name), args)
+    print(f"{ANSWER}{json.dumps(answer)}", flush=True)
     raise SystemExit(0)

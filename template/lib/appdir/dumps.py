@@ -13,9 +13,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from appdir.core import APPDIR, Stop, first_line, load_config, reason, report, say, write
+from appdir.core import APPDIR, Stop, first_line, load_config, reason, report, run, say, write
 from appdir.secretsconf import SECRETS, database_url
-from appdir.users import as_service_user, run_as_owner, service_user
+from appdir.users import run_as_owner
 
 CLEAN = ["--clean", "--if-exists", "--single-transaction", "--exit-on-error", "--no-owner", "--no-acl"]
 MYSQL = ["--single-transaction", "--quick", "--hex-blob", "--routines", "--events", "--no-tablespaces"]
@@ -61,8 +61,6 @@ def tool(url, action):
     quoted = {key: str(value).replace("\\", "\\\\").replace('"', '\\"') for key, value in values.items() if value}
     handle = os.memfd_create("options", 0)  # a file in memory; 0: the tool inherits it
     os.fchmod(handle, 0o600)  # one that others may write is ignored
-    if as_service_user():
-        os.fchown(handle, service_user().pw_uid, -1)
     os.write(handle, "\n".join(["[client]", *(f'{key}="{value}"' for key, value in quoted.items()), ""]).encode())
     return [name, f"--defaults-extra-file=/dev/fd/{handle}", *options, url.database], os.environ.copy()
 
@@ -133,18 +131,14 @@ def unmark():
 
 
 def load(url, dump):
-    """Pipe the dump out of the repository into the database, as the user that runs the servers."""
-    command, environment = tool(url, "load")
-    with tempfile.NamedTemporaryFile("w") as contents:
-        if backend(url) == "postgresql":
-            lines = pipe(dump, [command[0], "--list"], environment).splitlines()
-            extensions = [match[1] for line in lines if (match := re.search(r" EXTENSION - (\S+) $", line))]
-            run_as_owner("log", create_extensions, [name for name in extensions if name != "plpgsql"])
-            contents.write("\n".join(line for line in lines if " EXTENSION " not in line))
-            contents.flush()
-            os.chmod(contents.name, 0o644)  # names of tables, for another user to read
-            command.append(f"--use-list={contents.name}")
-        pipe(dump, command, environment)
+    """Load the dump out of the repository into the database, as the user that runs the servers."""
+    entries = None
+    if backend(url) == "postgresql":
+        lines = piped(dump, list_from).splitlines()
+        extensions = [match[1] for line in lines if (match := re.search(r" EXTENSION - (\S+) $", line))]
+        run_as_owner("log", create_extensions, [name for name in extensions if name != "plpgsql"])
+        entries = "\n".join(line for line in lines if " EXTENSION " not in line)
+    piped(dump, load_from, entries)
 
 
 def create_extensions(names):
@@ -160,20 +154,41 @@ def create_extensions(names):
             raise Stop(f"the extension {name} is missing: {first_line(error)}; run {how} and then this again") from None
 
 
-def pipe(dump, command, environment):
-    """Pipe the dump into a command, and return what that prints."""
-    options = as_service_user()
-    if "env" in options:
-        options["env"] |= {name: value for name, value in environment.items() if name == "PGPASSWORD"}
-    with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as errors:
+def piped(dump, function, *args):
+    """Return what a function makes of the dump, which it gets as an open file, as the user that runs the servers."""
+    with tempfile.TemporaryFile("w+") as errors:
         fetch = subprocess.Popen(["restic", "dump", dump, "/database.dump"], stdout=subprocess.PIPE, stderr=errors)
-        pipes = {"stdin": fetch.stdout, "stdout": said, "stderr": subprocess.STDOUT, "close_fds": False}
-        done = subprocess.run(command, **pipes, **{"env": environment} | options)
-        fetch.stdout.close()
-        for code, name, file in ((done.returncode, command[0], said), (fetch.wait(), "restic dump", errors)):
-            file.seek(0)
-            # a listing ends before the dump does, which restic notices
-            if code and not (file is errors and "--list" in command):
-                raise Stop(f"{name}: {reason(file.read())}; fix that and run this again")
-        said.seek(0)
-        return said.read()
+        with fetch.stdout as source:
+            os.set_inheritable(source.fileno(), True)
+            said = run_as_owner("log", function, source.fileno(), *args)
+        if fetch.wait() and function is not list_from:  # a listing ends before the dump does, which restic notices
+            errors.seek(0)
+            raise Stop(f"restic dump: {reason(errors.read())}; fix that and run this again")
+    return said
+
+
+def list_from(source):
+    """Return the list of what a dump of PostgreSQL holds, from an open file."""
+    command, environment = tool(app_url(), "load")
+    return feed([command[0], "--list"], environment, source)
+
+
+def load_from(source, entries):
+    """Load a dump from an open file: all of it, or the entries of a list of PostgreSQL."""
+    command, environment = tool(app_url(), "load")
+    with tempfile.NamedTemporaryFile("w", errors="surrogateescape") as wanted:
+        if entries is not None:
+            wanted.write(entries)
+            wanted.flush()
+            command.append(f"--use-list={wanted.name}")
+        feed(command, environment, source)
+
+
+def feed(command, environment, source):
+    """Return what a command says that reads an open file; Stop if it fails."""
+    done = run(
+        *command, env=environment, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, capture_output=False
+    )
+    if done.returncode:
+        raise Stop(f"{command[0]}: {reason(done.stdout)}; fix that and run this again")
+    return done.stdout

@@ -10,7 +10,7 @@ import time
 from appdir import check
 from appdir.answers import WEB
 from appdir.core import APPDIR, ENV, Stop, load_config, note
-from appdir.users import as_service_user, run_as_owner
+from appdir.users import run_as_owner, service_user, start_as
 
 PATIENCE = 120  # seconds until the login page must answer
 
@@ -23,10 +23,10 @@ def main(_):
             port = free.getsockname()[1]
         config = APPDIR / "web.conf"
         config.write_text(re.sub(r"(?m)^port = \d+$", f"port = {port}", config.read_text()))
-        command = [ENV / "bin/pserve", f"file+ini:{config}"]
+        command = [*start_as(service_user()), ENV / "bin/pserve", f"file+ini:{config}"]
         with tempfile.TemporaryFile("w+") as said:
             pipes = {"stdout": said, "stderr": said, "stdin": subprocess.DEVNULL}
-            server = subprocess.Popen(list(map(str, command)), cwd=APPDIR, **pipes, **as_service_user())
+            server = subprocess.Popen(list(map(str, command)), cwd=APPDIR, **pipes)
             try:
                 wait_for_page(server, said)
             finally:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from appdir.answers import APP_NAME
 from appdir.core import APPDIR, CORE_CONFIG, ENV, Stop, missing, run
-from appdir.users import become, is_apart, service_user, user
+from appdir.users import service_user, start_as, user
 
 RESTART = "run ./services.sh restart"
 LOADED = {"luigid": ("luigi/luigi.cfg", "luigi/logging.conf")}  # the others load their own config and the app's
@@ -26,7 +26,7 @@ def supervisor_status():
     if not (APPDIR / "log/supervisor.sock").exists():
         return None
     try:
-        start = become(service_user()) if is_apart() else []
+        start = start_as(service_user())
     except Stop:
         start = []  # supervisor then says that we may not ask it
     done = run(*start, ENV / "bin/supervisorctl", "-c", APPDIR / "supervisor.conf", "status", cwd="/")

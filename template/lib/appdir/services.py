@@ -9,7 +9,7 @@ from pathlib import Path
 from appdir import check, servers
 from appdir.answers import APP_NAME, SERVICE_USER, SERVICES
 from appdir.core import APPDIR, ENV, Stop, reason, report, run, say
-from appdir.users import become, may_become, require_owner, service_user
+from appdir.users import may_become, require_owner, service_user, start_as
 
 UNITS = Path("/etc/systemd/system")
 CRON = Path("/etc/cron.d")
@@ -199,8 +199,8 @@ def systemctl(*args):
 
 def supervisor(program, *args):
     """Run supervisord or supervisorctl as the user that runs the servers, and return the process."""
-    owner, command = service_user(), [ENV / "bin" / program, "-c", APPDIR / "supervisor.conf", *args]
-    return run(*become(owner), *command, cwd="/", stdin=-3)
+    command = [ENV / "bin" / program, "-c", APPDIR / "supervisor.conf", *args]
+    return run(*start_as(service_user()), *command, cwd="/", stdin=-3)
 
 
 def is_supervised():

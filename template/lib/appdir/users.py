@@ -1,18 +1,18 @@
 """Who owns the app dir, who runs its servers, and how root becomes one of them."""
 
-import json
+import functools
 import os
 import pwd
 import shlex
 import shutil
-import sys
 from types import SimpleNamespace
 
 from appdir import call
 from appdir.answers import SERVICE_USER
-from appdir.core import APPDIR, Stop, report, run
+from appdir.core import APPDIR, ENV, Stop, report, run
 
-private = {"RESTIC_", "AWS_"}  # how names of environment variables begin that only whoever keeps the backups may know
+# the environment variables that reach another user, beside LC_*: no secret is among them
+PASSED = ("PATH", "LANG", "LANGUAGE", "TZ", "APPDIR", "APPDIR_ENV", "APPDIR_DEBUG")
 
 
 def user(uid):
@@ -58,100 +58,63 @@ def as_root():
     return f"sudo {APPDIR}/{report.command}.sh"
 
 
-def become(owner):
-    """Return the start of a command that runs the rest as a user, as far as we may do that; Stop if we may not."""
+def start_as(owner):
+    """Return the start of a command that runs the rest as a user, without our terminal and environment.
+
+    It is empty if we are that user; Stop if we may not become him.
+    """
     if os.geteuid() == owner.pw_uid:
         return []
     if os.geteuid() == 0:
-        return ["runuser", "-u", owner.pw_name, "--"]
-    start = ["sudo", "-n", "-u", owner.pw_name, "--"]
-    if not shutil.which("sudo") or run(*start, "true", cwd="/").returncode:
-        name, other = user(os.geteuid()).pw_name, owner.pw_name
+        groups = "--clear-groups" if owner.pw_name.startswith("#") else "--init-groups"
+        start = ["setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", groups, "--pdeathsig=TERM"]
+    else:
+        start = ["sudo", "-n", "-u", owner.pw_name, "--"]
+        require_sudo(owner.pw_name)
+    kept = [f"{name}={value}" for name, value in os.environ.items() if name in PASSED or name.startswith("LC_")]
+    return ["setsid", "--wait", *start, "env", "-i", f"HOME={owner.pw_dir}", *kept]
+
+
+@functools.cache
+def require_sudo(other):
+    """Stop unless sudo lets us act as another user."""
+    if not shutil.which("sudo") or run("sudo", "-n", "-u", other, "--", "true", cwd="/").returncode:
+        name = user(os.geteuid()).pw_name
         rule = f"{name} ALL=({other}) NOPASSWD: ALL"
         raise Stop(f"{name} may not act as {other}; run {as_root()}, or give sudo the rule: {rule}")
-    return start
 
 
 def may_become(owner):
     """Return whether we may run a command as a user."""
     try:
-        become(owner)
+        start_as(owner)
     except Stop:
         return False
     return True
 
 
+def owner_of(folder):
+    """Return the password entry of who owns a folder of the app dir.
+
+    An app dir that an update checks lies in the live one, and its folders are those of the same users.
+    """
+    live = ENV / "app" / folder
+    return user((live if live.exists() else APPDIR / folder).stat().st_uid)
+
+
 def become_owner(folder):
-    """Become for good the user that owns a folder of the app dir, who could not change what we make."""
-    owner = user((APPDIR / folder).stat().st_uid)
-    if os.geteuid() == owner.pw_uid:
-        return
-    if os.geteuid() != 0:
-        started = list(map(str, [*become(owner), *call.command(*report.argv)]))
-        os.chdir("/")
-        os.execvp(started[0], started)
-    os.setgroups([] if owner.pw_name.startswith("#") else os.getgrouplist(owner.pw_name, owner.pw_gid))
-    os.setgid(owner.pw_gid)
-    os.setuid(owner.pw_uid)
-    os.environ["HOME"] = owner.pw_dir
-    for name in os.environ.keys() - public().keys():
-        del os.environ[name]
-    if not os.access(sys.executable, os.X_OK):
-        raise Stop(f"{owner.pw_name} cannot run {sys.executable}; make the env with a Python that all may run")
+    """Go on only as the user that owns a folder of the app dir, and could not change what we make.
 
-
-def public():
-    """Return the environment without what the servers must not know."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(tuple(private))}
-
-
-def as_service_user():
-    """Return options with which root runs a process as the user that runs the servers, and without our secrets."""
-    owner = service_user()
-    if os.geteuid() != 0 or owner.pw_uid == 0:
-        return {}
-    groups = os.getgrouplist(owner.pw_name, owner.pw_gid)
-    return {
-        "user": owner.pw_uid,
-        "group": owner.pw_gid,
-        "extra_groups": groups,
-        "env": public() | {"HOME": owner.pw_dir},
-    }
+    Others let him run the whole command, and end as that ends.
+    """
+    if start := start_as(owner_of(folder)):
+        raise SystemExit(call.again(start))
 
 
 def run_as_owner(folder, function, *args):
-    """Return what a function returns, run as the user that owns a folder of the app dir.
+    """Return what a function of this package returns, run as the user that owns a folder of the app dir.
 
-    For root this is a child process that has become that user for good, without a terminal; for others, one that sudo
-    starts.  What the function takes and returns must be JSON, and its Stop reaches us.
+    What the function takes and returns must be JSON, and its Stop reaches us.
     """
-    owner = user((APPDIR / folder).stat().st_uid)
-    if os.geteuid() == owner.pw_uid:
-        return function(*args)
-    if os.geteuid() != 0:
-        return call.elsewhere(become(owner), function, args)
-    end, pipe = os.pipe()
-    sys.stdout.flush()
-    if child := os.fork():
-        os.close(pipe)
-        with open(end) as answers:
-            text = answers.read()
-        os.waitpid(child, 0)
-        if not text:
-            raise Stop(f"the part that runs as {owner.pw_name} ended early; run this again")
-        return call.value_of(json.loads(text))
-    try:
-        os.close(end)
-        os.setsid()
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        answer = call.answer_of(as_owner, (folder, function, *args))
-        sys.stdout.flush()
-        os.write(pipe, json.dumps(answer).encode())
-    finally:
-        os._exit(0)
-
-
-def as_owner(folder, function, *args):
-    """Return what a function returns once this process has become the owner of a folder of the app dir."""
-    become_owner(folder)
-    return function(*args)
+    start = start_as(owner_of(folder))
+    return call.elsewhere(start, function, args) if start else function(*args)

@@ -1,0 +1,64 @@
+"""What another user's process answers reaches us whole, whatever it prints and leaves running."""
+
+import json
+import sys
+
+import pytest
+from appdir import call
+from appdir.core import Stop
+
+FACTS = {"lines": [], "facts": {}}
+
+
+def start(script):
+    """Return the start of a command that runs a script in place of the rest."""
+    return [sys.executable, "-c", f"import json, subprocess\n{script}"]
+
+
+def said(answer):
+    """Return the script that prints an answer."""
+    return f"print({call.ANSWER + json.dumps(answer | FACTS)!r}, flush=True)"
+
+
+def test_answer_and_what_was_printed(capsys):
+    script = f"print('one')\nprint('two', file=__import__('sys').stderr)\n{said({'value': [1]})}"
+    assert call.elsewhere(start(script), list, ()) == [1]
+    assert sorted(capsys.readouterr().out.split()) == ["one", "two"]
+
+
+def test_what_it_left_running_does_not_hold_us():
+    left = f"subprocess.Popen(['sleep', '60'])\n{said({'value': 1})}"
+    assert call.elsewhere(start(left), list, ()) == 1
+
+
+def test_it_reads_the_command_and_arguments():
+    script = "command, args = json.loads(input())\n" + said({"value": 0}).replace('"value": 0', '"value": "%s"')
+    script = script.replace(", flush", " % (command + args[0]), flush")
+    assert call.elsewhere(start(script), list, ("!",)) == "setup!"
+
+
+def test_stop_reaches_us_with_its_facts():
+    answer = {"stop": "web.conf is refused", "code": 3, "stop_facts": {"refused": ["web.conf"]}}
+    with pytest.raises(Stop, match=r"^web\.conf is refused$") as stopped:
+        call.elsewhere(start(said(answer)), list, ())
+    assert (stopped.value.code, stopped.value.facts) == (3, {"refused": ["web.conf"]})
+
+
+def test_process_without_an_answer():
+    with pytest.raises(Stop, match=r"^another user cannot run builtins:list: no such rule$"):
+        call.elsewhere(start("print('no such rule')\nraise SystemExit(1)"), list, ())
+    with pytest.raises(Stop, match=r"make the env with a Python that all may run: Permission denied here$"):
+        call.elsewhere(start("print('Permission denied here')\nraise SystemExit(126)"), list, ())
+
+
+def test_other_errors_end_with_code_1():
+    """SQLAlchemy's errors have a code that is a text."""
+
+    def fail():
+        error = ValueError("no such table")
+        error.code = "e3q8"
+        raise error
+
+    with pytest.raises(Stop, match=r"^ValueError: no such table") as stopped:
+        call.value_of(call.answer_of(fail, ()))
+    assert stopped.value.code == 1
