@@ -25,7 +25,6 @@ def test_variables_of_restic_env(restic_env, monkeypatch):
     assert os.environ["RESTIC_PASSWORD"] == "a b#c"
     assert os.environ["AWS_KEY"] == "from environment"
     assert os.environ["RESTIC_REPOSITORY"] == repository.BACKUP_REPOSITORY
-    assert "AWS_KEY" in repository.users.private
 
 
 def test_repository_may_be_named_in_a_file(restic_env):
@@ -70,12 +69,14 @@ def test_dumps_without_a_backup_go(monkeypatch):
     def restic(*args):
         called.append(args)
         if args[0] == "snapshots":
-            return json.dumps([{"id": run, "tags": ["poser", "database", f"run-{run}"]} for run in ("a", "b", "lost")])
+            kinds = [tag.removeprefix("--tag=poser,") for tag in args if tag.startswith("--tag=")]
+            runs = {"database": ("a", "b", "lost"), repository.UNPROVEN: ("killed",)}
+            return json.dumps([{"id": run, "tags": ["poser", f"run-{run}"]} for kind in kinds for run in runs[kind]])
         keep = [{"tags": ["poser", "appdir", f"run-{run}"]} for run in ("a", "b")]
         return json.dumps([{"keep": keep, "remove": None}]) if "--json" in args else ""
 
     monkeypatch.setattr(repository, "restic", restic)
     repository.forget("run-b")
-    assert called[2:] == [("forget", "--quiet", "lost"), ("prune", "--quiet")]
+    assert called[2:] == [("forget", "--quiet", "lost", "killed"), ("prune", "--quiet")]
     with pytest.raises(Stop, match="the backup that was just taken is not in the repository"):
         repository.forget("run-c")

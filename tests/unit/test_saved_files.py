@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 from appdir import saved_files
+from appdir.core import Stop
 
 
 @pytest.fixture
@@ -64,3 +65,30 @@ def test_links_that_he_made_are_not_followed(app_dir, tmp_path, monkeypatch, is_
     (app_dir / "data/uploads").symlink_to(tmp_path / "volume")
     assert saved_files.target("data/uploads") == (tmp_path / "volume" if is_followed else app_dir / "data/uploads")
     assert saved_files.links([]) == [tmp_path / "volume"] * is_followed
+
+
+def test_link_is_read_at_once(app_dir, tmp_path, monkeypatch):
+    """He exchanges the admin's link for his own after its owner was seen, and before its text is read."""
+    monkeypatch.setattr(saved_files, "is_apart", lambda: True)
+    monkeypatch.setattr(saved_files, "service_user", lambda: type("User", (), {"pw_uid": 54321}))
+    link, look = app_dir / "data/uploads", os.fstat
+    link.parent.mkdir()
+    link.symlink_to(tmp_path / "volume")
+
+    def swap(at):
+        link.unlink()
+        link.symlink_to("/etc")
+        return look(at)
+
+    monkeypatch.setattr(saved_files.os, "fstat", swap)
+    assert saved_files.end_of(link) == tmp_path / "volume"
+    assert os.readlink(link) == "/etc"
+
+
+def test_volume_with_the_name_of_a_folder_of_the_app_dir(app_dir):
+    """restic would rename one of both."""
+    (app_dir / "tmp").symlink_to("/tmp")
+    with pytest.raises(
+        Stop, match=r"^tmp leads into /tmp, a name that the app dir has, too; let it .* such as /srv/tmp$"
+    ):
+        saved_files.links([])

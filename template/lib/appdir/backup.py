@@ -39,8 +39,8 @@ from appdir.core import (
     write,
 )
 from appdir.dumps import app_url, backend, tool
-from appdir.repository import STATE, restic
-from appdir.users import become_keeper, run_as_owner, user
+from appdir.repository import STATE, UNPROVEN, restic
+from appdir.users import become_keeper, is_apart, run_as_owner, user
 
 PARTS = 30  # of the repository's data, each day one is read again, so that all is read in a month
 LEFT_OUT = {"log": ["log", "luigi/log"], "sessions": ["sessions"], "uploads": ["data/uploads"], "work": ["work"]}
@@ -165,6 +165,7 @@ def save_dump(tag):
         options = ["--quiet", "--stdin", "--stdin-filename=database.dump"]
         saved = save(f"database,{tag}", *options, stdin=end, stderr=errors)
         os.close(end)
+        os.set_inheritable(pipe, True)
         try:
             run_as_owner("data", dump_into, pipe)
         except Stop as stop:
@@ -206,7 +207,9 @@ def save_files(tag, wanted, copied):
     loud = sys.stdout.isatty() and not (report.quiet or report.json)
     options = [*(f"--exclude={pattern}" for pattern in patterns), *([] if loud else ["--quiet"])]
     with tempfile.TemporaryFile("w+") as errors:
-        saved = save(f"appdir,{tag},owner-{owner}", *options, ".", *saved_files.links(out), cwd=root, stderr=errors)
+        kind = UNPROVEN if is_apart() else "appdir"
+        saved = save(f"{kind},{tag},owner-{owner}", *options, ".", *saved_files.links(out), cwd=root, stderr=errors)
+        message = {}
         for line in saved.stdout:
             message = json.loads(line)
             if loud and message["message_type"] == "status":
@@ -214,12 +217,14 @@ def save_files(tag, wanted, copied):
         print("\r" if loud else "", end="")
         errors.seek(0)
         lines = errors.read().splitlines()
-    if saved.wait() == 3:  # some files could not be read; one that is gone by now does not count
+    code = saved.wait()
+    if "snapshot_id" in message:
+        message["snapshot_id"] = saved_files.prove(message["snapshot_id"], tag)
+    if code == 3:  # some files could not be read; one that is gone by now does not count
         items = [json.loads(line)["item"] for line in lines if line.startswith("{")]
         left = [item for item in items if os.path.lexists(item)]
         if left or not items:
             raise Stop(f"cannot read {', '.join(left[:5]) or 'some files'}; the backup has all but that")
-    elif saved.returncode:
+    elif code:
         raise Stop(f"restic backup: {reason(chr(10).join(lines))}")
-    saved_files.prove(message["snapshot_id"])
     return message

@@ -14,6 +14,7 @@ from appdir.core import APPDIR, ENV, Stop, reason, run
 
 KEEP = ["--keep-within=2d", "--keep-daily=7", "--keep-weekly=5", "--keep-monthly=12"]
 STATE = APPDIR / ".backup"  # what backups say of themselves, and how the last one went; in reach of who keeps them
+UNPROVEN = "unproven"  # the tag of a snapshot that does not count yet
 PATIENCE = 300  # seconds for which another restic may hold the repository
 
 
@@ -30,7 +31,6 @@ def read_environment():
         raise Stop(f"restic.env cannot be read, fix it by hand: {error}") from error
     for name, _, value in (word.partition("=") for word in words):
         os.environ.setdefault(name, value)
-        users.private.add(name)
     if "RESTIC_REPOSITORY_FILE" not in os.environ:
         os.environ.setdefault("RESTIC_REPOSITORY", BACKUP_REPOSITORY)
 
@@ -107,14 +107,14 @@ def open_for_us(init):
 
 
 def forget(tag):
-    """Drop backups that are older than what KEEP says, and dumps whose run is not, or no longer, a backup."""
+    """Drop backups that are older than what KEEP says, and what others left that are not, or no longer, one."""
     mine = ["--json", f"--host={socket.gethostname()}"]
     groups = json.loads(restic("forget", *mine, f"--tag={APP_NAME},appdir", "--group-by=", *KEEP))
     kept = {name for group in groups for snapshot in group["keep"] for name in snapshot["tags"]}
     if tag not in kept:
         raise Stop("restic forget: the backup that was just taken is not in the repository")
-    dumps = json.loads(restic("snapshots", *mine, f"--tag={APP_NAME},database"))
-    lost = [dump["id"] for dump in dumps if not any(name in kept for name in dump["tags"] if name.startswith("run-"))]
+    others = json.loads(restic("snapshots", *mine, *(f"--tag={APP_NAME},{kind}" for kind in ("database", UNPROVEN))))
+    lost = [one["id"] for one in others if not any(name in kept for name in one["tags"] if name.startswith("run-"))]
     if lost:
         restic("forget", "--quiet", *lost)
     if lost or any(group["remove"] for group in groups):

@@ -4,24 +4,40 @@ import datetime
 import json
 import os
 import re
+import stat
 import subprocess
+from pathlib import Path
 
+from appdir.answers import APP_NAME
 from appdir.core import APPDIR, Stop
 from appdir.permissions import WRITTEN
-from appdir.repository import restic
+from appdir.repository import UNPROVEN, restic
 from appdir.users import is_apart, service_user
 
 
-def is_followed(link):
-    """Return whether a link leads a backup out of the app dir: not one that the service user may have made."""
-    return link.is_symlink() and not (is_apart() and link.lstat().st_uid == service_user().pw_uid)
+def end_of(link):
+    """Return where a link leads a backup, or None: it follows none that the service user may have made.
+
+    Owner and text are of one file, as he can exchange links in his folders meanwhile.
+    """
+    try:
+        at = os.open(link, os.O_PATH | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        now = os.fstat(at)
+        if not stat.S_ISLNK(now.st_mode) or (is_apart() and now.st_uid == service_user().pw_uid):
+            return None
+        return Path(os.path.normpath(link.parent / os.readlink("", dir_fd=at)))
+    finally:
+        os.close(at)
 
 
 def target(name):
     """Return where a file or folder of the app dir really is, as far as links that are followed lead there."""
     top, _, rest = name.partition("/")
     path = (APPDIR / top).resolve() / rest
-    return path.resolve() if is_followed(path) else path
+    return path if "/" in rest else end_of(path) or path
 
 
 def links(out):
@@ -30,23 +46,28 @@ def links(out):
     It looks at the app dir and the folders in it; `out` are the names of those that are left out.
     """
     root, targets = APPDIR.resolve(), []
-    for path in (path for depth in ("*", "*/*") for path in root.glob(depth) if is_followed(path) and path.exists()):
-        name, end = path.relative_to(root).as_posix(), path.resolve()
-        if end.is_relative_to(root) or any(f"{name}/".startswith(f"{folder}/") for folder in out):
+    for path in (path for depth in ("*", "*/*") for path in root.glob(depth)):
+        name, end = path.relative_to(root).as_posix(), end_of(path.parent.resolve() / path.name)
+        if end is None or end.resolve().is_relative_to(root) or not end.exists():
             continue
-        if os.path.normpath(path.parent / os.readlink(path)) != str(end):
-            raise Stop(f"{name} leads to {end} by more than one link; let it lead there at once")
+        if any(f"{name}/".startswith(f"{folder}/") for folder in out):
+            continue
+        if end.resolve() != end:
+            raise Stop(f"{name} leads to {end.resolve()} by more than one link; let it lead there at once")
+        if os.path.lexists(root / end.parts[1]):
+            same = f"a name that the app dir has, too; let it lead to another, such as /srv{end}"
+            raise Stop(f"{name} leads into /{end.parts[1]}, {same}")
         targets.append(end)
     return targets
 
 
-def prove(snapshot):
-    """Forget a snapshot, and Stop, if it has a file of somebody else that is not where the snapshot says.
+def prove(snapshot, tag):
+    """Let a snapshot with a tag count, and return its id; Stop if it has a file of somebody else by a trick.
 
     restic opens what a path leads to at that moment; it notes the owner of what it has opened.
     """
     if not is_apart():
-        return
+        return snapshot
     his = f'"uid":{service_user().pw_uid},'
     with subprocess.Popen(["restic", "ls", "--json", snapshot], stdout=subprocess.PIPE, text=True) as listing:
         found = [json.loads(line) for line in listing.stdout if his not in line]
@@ -56,6 +77,9 @@ def prove(snapshot):
         restic("forget", "--prune", "--quiet", snapshot)
         why = f"{moved[0]}, of another user, came in by a link, or has changed" if moved else "restic cannot list it"
         raise Stop(f"the backup is dropped: {why}; look at it, and run this again")
+    restic("tag", "--quiet", f"--remove={UNPROVEN}", "--add=appdir", snapshot)
+    (proven,) = json.loads(restic("snapshots", "--json", f"--tag={APP_NAME},appdir,{tag}"))
+    return proven["short_id"]
 
 
 def is_there(node):
