@@ -287,11 +287,12 @@ def test_what_is_wrong_writes_nothing(lost, tmp_path, options, environment, code
     )
     folder = "two words" if "upstream" in reason else "env"
     command = ["sh", "restore.sh", *options, *([] if options == ["--snapshot"] else [repository(app), folder])]
+    (tmp_path / "ensurepip.py").write_text("raise SystemExit('the current folder has no say')")
     done = run(command, tmp_path, check=False, **kept | environment)
     assert done.returncode == code
     assert reason in done.stdout
     assert "Traceback" not in done.stdout
-    assert [path.name for path in tmp_path.iterdir()] == ["restore.sh"]
+    assert {path.name for path in tmp_path.iterdir()} == {"restore.sh", "ensurepip.py"}
 
 
 def test_folder_that_is_not_empty(lost, tmp_path):

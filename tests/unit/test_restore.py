@@ -35,6 +35,58 @@ def test_data_of_another_volume_takes_the_place_of_its_link(tmp_path, path):
     assert [found.name for found in app.iterdir()] == ["data"]
 
 
+def test_two_links_to_one_volume(tmp_path):
+    """What they led to comes once, and the second link leads to the first."""
+    for name in ("volume/in", "data", "work"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "volume/in/file").write_text("kept")
+    (tmp_path / "data/in").symlink_to("/volume/in")
+    (tmp_path / "work/in").symlink_to("../../volume/in")
+    restore.follow_links(tmp_path, ["/app", "/volume/in"])
+    assert {(tmp_path / name / "in/file").read_text() for name in ("data", "work")} == {"kept"}
+    links = [os.readlink(tmp_path / name / "in") for name in ("data", "work") if (tmp_path / name / "in").is_symlink()]
+    assert links in (["../work/in"], ["../data/in"])
+
+
+def test_link_to_the_app_dir_itself_stays(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/x").symlink_to("..")
+    restore.follow_links(tmp_path, ["/srv/app"])
+    assert os.readlink(tmp_path / "data/x") == ".."
+
+
+def test_databases_never_go_where_links_lead(tmp_path, monkeypatch, capsys):
+    """Neither from the copies of databases, nor in the place of one, does a link lead root out of what it restores."""
+    monkeypatch.setattr(restore, "restic", lambda *_, **__: prepare(env / ".restore/app"))
+    monkeypatch.setattr(restore, "give", lambda *_: None)
+    outside, env = tmp_path / "outside", tmp_path / "env"
+    (outside / "sqlite").mkdir(parents=True)
+    for name in ("evil.sqlite", "sqlite/kept"):
+        (outside / name).write_text("roots")
+    links = {"data/a": outside}
+
+    def prepare(app):
+        for name in ("data/a/evil.sqlite", "data/poser.sqlite"):
+            (app / restore.COPIES / name).parent.mkdir(parents=True, exist_ok=True)
+            (app / restore.COPIES / name).write_text("his")
+        for name, target in links.items():
+            if (app / name).is_dir():
+                (app / name).rename(outside / "his")
+            (app / name).symlink_to(target)
+
+    (env / ".restore").mkdir(parents=True)
+    snapshot = {"id": "1", "time": "2026", "hostname": "h", "paths": ["/app"], "tags": ["owner-root"]}
+    restore.bring_files(env, env / ".restore", snapshot)
+    assert (outside / "evil.sqlite").read_text() == "roots"
+    assert (env / "app/data/poser.sqlite").read_text() == "his"
+    assert "a link leads data/a/evil.sqlite out of the app dir" in capsys.readouterr().out
+    assert not (env / "app" / restore.COPIES).exists()
+    links |= {"data/backup": outside}
+    (env / "app").rename(env / "aside")
+    restore.bring_files(env, env / ".restore", snapshot)
+    assert (outside / "sqlite/kept").exists()
+
+
 def test_link_to_what_was_left_out_becomes_a_folder(tmp_path):
     (tmp_path / "log").symlink_to("/no/such/volume")
     (tmp_path / "etc").symlink_to("/etc")

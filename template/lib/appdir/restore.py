@@ -55,19 +55,28 @@ def bring_files(env, work, snapshot):
     restic("restore", snapshot["id"], f"--target={app}", cwd=None)
     follow_links(app, snapshot["paths"])
     for name in copies_in(app):
-        (app / COPIES / name).replace(app / name)
-    shutil.rmtree(app / COPIES, ignore_errors=True)
+        if is_inside(app, name):
+            (app / COPIES / name).replace(app / name)
+        else:
+            say("files", f"a link leads {name} out of the app dir, so this database is left out")
+    if is_inside(app, COPIES):
+        shutil.rmtree(app / COPIES, ignore_errors=True)
     give(owner_of(snapshot), app)
     app.rename(env / "app")
 
 
 def copies_in(app):
     """Return the names of the databases that a backup has as copies: never config or code, as the app wrote them."""
-    if any((app / path).is_symlink() for path in (COPIES, *COPIES.parents)):
+    if not is_inside(app, COPIES) or (app / COPIES).is_symlink():
         return []
     found = [Path(top, name) for top, _, names in os.walk(app / COPIES) for name in names]
     names = [path.relative_to(app / COPIES) for path in found if path.is_file() and not path.is_symlink()]
     return [name for name in names if name.parts[0] in WRITTEN or not SERVICE_USER]
+
+
+def is_inside(app, name):
+    """Return whether what has this path in a restored app dir is in it, and no link leads there."""
+    return not any((app / path).is_symlink() for path in name.parents)
 
 
 def owner_of(snapshot):
@@ -96,13 +105,19 @@ def follow_links(app, paths):
 
     `paths` are those that were saved: the app dir and what links led to.
     """
+    places = {}  # what came from another volume, and where it is now
     for link in [path for depth in ("*", "*/*") for path in app.glob(depth) if path.is_symlink()]:
         parent = link.relative_to(app).parent
         targets = [os.path.normpath(Path(path, parent, os.readlink(link))) for path in paths]
-        saved = next((app / target.lstrip("/") for target in targets if target in paths), None)
-        if saved:
+        target = next((name for name in targets if name in paths), "")
+        saved = app / target.lstrip("/")
+        if target in places:
+            link.unlink()
+            link.symlink_to(os.path.relpath(places[target], link.parent))
+        elif target and os.path.lexists(saved):  # the app dir itself is not in there
             link.unlink()
             saved.rename(link)
+            places[target] = link
             with contextlib.suppress(OSError):  # something else of the app is in there
                 os.removedirs(saved.parent)
         elif not link.exists():  # to a folder that is left out of backups
@@ -121,7 +136,7 @@ def command(env, *args, python=None):
 def find_python(version):
     """Return the command of a Python of a version such as 3.11, or else of the Python that runs this."""
     name = f"python{version}"
-    if shutil.which(name) and not run(name, "-c", "import ensurepip", cwd=None).returncode:
+    if shutil.which(name) and not run(name, "-I", "-c", "import ensurepip", cwd="/").returncode:
         return name
     if version != ".".join(map(str, sys.version_info[:2])):
         say("env", f"no {name} with python3-venv here, so it is created with {sys.executable}")
@@ -151,7 +166,7 @@ def make_env(env, work):
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
         python = find_python(re.fullmatch(r"# Python (\S+)", lines[0])[1])
         say("env", f"created with {python}")
-        if run(python, "-m", "venv", env, cwd=None, capture_output=False).returncode:
+        if run(python, "-I", "-m", "venv", env, cwd="/", capture_output=False).returncode:
             raise Stop("python3 cannot create the env, see above; fix that and run this again")
         say("packages", f"installing {len(wanted)} at the versions recorded, which takes a minute or two")
         (work / "requirements.txt").write_text("\n".join(wanted))
@@ -165,7 +180,7 @@ def make_env(env, work):
 
 def pip(env, *args):
     """Run the env's pip, without much talk, and return its exit code."""
-    command = [env / "bin/python", "-m", "pip", "--disable-pip-version-check", "--quiet", *args]
+    command = [env / "bin/python", "-I", "-m", "pip", "--disable-pip-version-check", "--quiet", *args]
     return run(*command, cwd=env, capture_output=False).returncode
 
 
