@@ -110,6 +110,32 @@ def test_update_and_upgrade(up):
     Web(f"http://127.0.0.1:{up.port}").login(*ADMIN)
 
 
+SPY = """
+
+def problems(*_):
+    import os
+
+    (APPDIR / "log/seen").write_text(os.environ["HOME"])
+    return ["stopped to be looked at"]
+"""
+
+
+def test_what_comes_in_is_loaded_as_the_service_user(shop):
+    """Also before it is in: the app's config names the database, which is not a file for him to open."""
+    check = shop.versions / "template/lib/appdir/check_config.py"
+    text = check.read_text()
+    check.write_text(text.replace("\n\ndef main(", f"{SPY}\n\ndef main("))
+    give(shop.versions, user="root")
+    release(shop.versions, "v1.2.0")
+    give(shop.versions)
+    done = shop.deploy("./update.sh", check=False)
+    assert "stopped to be looked at; the app dir has not changed" in done.stdout
+    assert (shop.dir / ".update/app/log/seen").owner() == SERVICE_USER
+    shop.deploy("./update.sh", "--abort")
+    check.write_text(text)
+    assert not (shop.dir / ".update").exists()
+
+
 def test_without_the_rule(shop):
     """He is told what to do, and nothing is half done."""
     rules = shop.folder / "none"
@@ -129,6 +155,13 @@ def test_backup_and_restore(shop):
     shop.run("./backup.sh", "--init", "--quiet")
     shop.run("./services.sh", "stop")
     before, lost, store = owners(shop), shop.folder / "lost", repository(shop)
+    shutil.rmtree(shop.dir / "lib/appdir/web")
+    for name in ("data", "luigi", "web.conf", "data/batches", "lib/appdir/web/logins.py"):
+        said = shop.run("./backup.sh", "--restore", name).stdout
+        if aside := re.search("what was there is now (.*)", said):
+            path = shop.dir / aside[1]
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        assert owners(shop) == before, name
     password = re.search(r"RESTIC_PASSWORD=(\S+)", (shop.dir / "restic.env").read_text())[1]
     assert snapshots(shop)
     shop.env.rename(lost)

@@ -73,6 +73,21 @@ def test_what_root_left_in_a_log_is_named_and_given_back(app):
         assert (app.dir / name).owner() == SERVICE_USER
 
 
+def test_folders_of_users_of_another_machine_change_hands(app):
+    """As a restore brings them, with ids that are unknown here."""
+    correct(app)
+    names = ("data", "data/exports", "luigi/log", "luigi/2026", "sessions")
+    (app.dir / "luigi/2026").mkdir()
+    for name in names:
+        os.chown(app.dir / name, 54321, 54321)
+    correct(app)
+    assert {(app.dir / name).owner() for name in names} == {SERVICE_USER}
+    os.chown(app.dir / "data/exports", 54321, 54321)  # an admin's share
+    assert check(app) == (True, "permissions all correct\n")
+    shutil.chown(app.dir / "data/exports", SERVICE_USER)
+    (app.dir / "luigi/2026").rmdir()
+
+
 def test_folder_changes_hands_with_all_in_it(app, tmp_path):
     """But for what links in it point to."""
     volume = app.env / "volume"

@@ -125,10 +125,15 @@ def test_file_is_written_whole_and_private(tmp_path, monkeypatch):
     file = tmp_path / "secrets.conf"
     file.write_text("old")
     (tmp_path / ".secrets.conf.new").write_text("of a run that was killed")
+    monkeypatch.setattr(core.os, "geteuid", lambda: 54321)
     core.write(file, b"new", 0o600)
     assert [path.name for path in tmp_path.iterdir()] == ["secrets.conf"]
     assert file.read_text() == "new"
     assert file.stat().st_mode & 0o777 == 0o600
+    for is_shared, mode in ((True, 0o640), (False, 0o600)):  # a deployer's, which the service user reads by its group
+        monkeypatch.setattr(core, "SERVICE_USER", "shop")
+        core.write(file, b"new", 0o600, shared=is_shared)
+        assert file.stat().st_mode & 0o777 == mode
     monkeypatch.setattr(core.os, "fsync", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         core.write(file, b"newer", 0o600)

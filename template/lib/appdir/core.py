@@ -153,8 +153,8 @@ def load_config(name="silent.conf", **options):
 def write(path, data, mode, shared=True):
     """Write a file's bytes in one go, with its mode (an int such as 0o600) from the start.
 
-    What root writes belongs to the owner and group of its folder, and a service user may read it through that group,
-    if it is `shared`.
+    What root writes belongs to the owner and group of its folder.  A service user may read it through that group, if it
+    is `shared`.
     """
     draft, folder = path.with_name(f".{path.name}.new"), path.parent.stat()
     draft.unlink(missing_ok=True)
@@ -164,5 +164,5 @@ def write(path, data, mode, shared=True):
         os.fsync(file.fileno())
         if os.geteuid() == 0:
             os.fchown(file.fileno(), folder.st_uid, folder.st_gid)
-            os.fchmod(file.fileno(), mode | (0o040 if SERVICE_USER and shared else 0))
+        os.fchmod(file.fileno(), mode | (0o040 if SERVICE_USER and shared else 0))
     draft.replace(path)

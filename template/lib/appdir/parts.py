@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -46,8 +47,8 @@ def bring(name, snapshot, before):
     live = APPDIR / name
     if name.is_absolute() or ".." in name.parts or live == APPDIR:
         raise Stop(f"{name} is not a path in the app dir; name one, such as data/batches")
+    # his folder, in which he may have led any path elsewhere
     is_written = name.parts[0] in WRITTEN and len(name.parts) > 1 and name.as_posix() not in CONFIG_INSIDE
-    folder = "data" if is_written else "."  # whose owner writes there: he may have led any path in it elsewhere
     draft = repository.STATE / "restoring"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700, parents=True)
@@ -62,22 +63,29 @@ def bring(name, snapshot, before):
         if source is None:
             raise Stop(f"{name} is not in that backup; see what is: restic ls {snapshot[:8]}")
         source.rename(draft / "found")
+        if not is_written:
+            return put(str(draft / "found"), str(name), before)
         if os.geteuid() == 0:  # he may move what is his out of it
-            owner = (APPDIR / folder).stat()
+            owner = (APPDIR / "data").stat()
             os.chown(draft, owner.st_uid, owner.st_gid)
-        return run_as_owner(folder, put, str(draft / "found"), str(name), before)
+        return run_as_owner("data", put, str(draft / "found"), str(name), before)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
 def put(source, name, before):
-    """Bring what was restored to its place, as the user whose folder that is; return what is beside it now, or None."""
-    live = APPDIR / name
-    live.parent.mkdir(parents=True, exist_ok=True)
+    """Bring what was restored to its place, as root or the user whose folder that is; return what is beside it now."""
+    live, owner = APPDIR / name, APPDIR.stat()
+    for folder in [folder for folder in reversed(live.parents) if not folder.exists()]:
+        folder.mkdir()
+        if os.geteuid() == 0:
+            os.chown(folder, owner.st_uid, owner.st_gid)
     for end in ("-journal", "-shm", "-wal", ""):  # of SQLite
         if os.path.lexists(f"{live}{end}"):
             os.rename(f"{live}{end}", f"{live}{before}{end}")
-    shutil.move(source, live)
+    near = tempfile.mkdtemp(prefix=".restoring-", dir=live.parent)  # on the volume of its place, which may be another
+    os.rename(shutil.move(source, near), live)
+    os.rmdir(near)
     return f"{name}{before}" if os.path.lexists(f"{live}{before}") else None
 
 

@@ -76,7 +76,7 @@ def wrong():
         is_file = stat.S_ISREG(now.st_mode)
         if is_written and owner != server.pw_uid:
             # a folder that an admin gave to somebody else, for a share, stays so
-            if owner in (0, deployer) or is_file or path.parent == APPDIR:
+            if owner in (0, deployer) or is_file or path.parent in (APPDIR, APPDIR / SHARED_WITH_CONFIG):
                 owner, group = server.pw_uid, server.pw_gid
             if is_file and now.st_nlink > 1:  # it may be a file of somebody else, linked here to get it
                 owner, group = now.st_uid, now.st_gid

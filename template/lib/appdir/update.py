@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 from appdir import env, rendering, users
+from appdir.answers import SERVICE_USER
 from appdir.core import APPDIR, FLAGS, PYTHON, Stop, kept, lock, note, reason, report, run
 from appdir.git import alone, attempt, commit_tree, git, head, is_tracked, names, prefix, tree_of
 
@@ -185,7 +186,8 @@ def lay_out(work, plan, merged, labels):
             (app / path).symlink_to(APPDIR / path)
             plan["linked"].append(path)
     shutil.copy2((APPDIR / "secrets.conf").resolve(), app / "secrets.conf")
-    (app / "log").mkdir(exist_ok=True)  # where the configs open their logs
+    (app / "log").mkdir(exist_ok=True)  # where the configs open their logs, for the service user too
+    (app / "log").chmod(0o2770 if SERVICE_USER else 0o750)
     (work / "plan.new").write_text(json.dumps(plan, indent=1))
     (work / "plan.new").replace(work / "plan.json")
 
