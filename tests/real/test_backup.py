@@ -457,6 +457,7 @@ def test_parts_come_back_into_an_app_that_runs(backed_up):
     assert (data / "batches/neworder/[1]*").read_text() == "odd"
     assert (data / "batches/mine").read_text() == "mine"
     with app.supervise():
+        until(lambda: "web" in processes(app))
         web = processes(app)["web"]
         said = app.run("./backup.sh", "--restore", "database", "--snapshot", first).stdout
         assert processes(app)["web"] != web
