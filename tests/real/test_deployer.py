@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from real.apps import ADMIN, KINDS, App, free_port, listens, until
+from real.attacker import KINDS_OF_TRAPS, attack, canary, end_servers
 from real.backups import repository, snapshots
 from real.envs import uv
 from real.users import DEVELOPER, PYTHON, SERVICE_USER, copier_of, give, open_folder, user_group
@@ -52,8 +53,10 @@ def shop(template):
         uv("pip", "install", "--quiet", "--python", app.env / "bin/python", "-r", app.dir / "requirements.txt")
         give(app.env)
         app.setup()
+        app.canary = canary(folder)
+        give(app.canary)
         yield app
-        app.run("./services.sh", "stop", check=False)
+        end_servers(app)
 
 
 def owners(app):
@@ -179,3 +182,9 @@ def test_backup_and_restore(shop):
     assert {name: found.get(name) for name in before} == before
     shop.deploy("./services.sh", "start")
     Web(f"http://127.0.0.1:{shop.port}").login(*ADMIN)
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_TRAPS)
+def test_he_touches_nothing_for_the_service_user(shop, kind):
+    """As root: nothing outside that one's folders changes, or becomes known to him."""
+    attack(shop, kind, shop.deploy, shop.run)
