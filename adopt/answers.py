@@ -43,6 +43,7 @@ def written(old):
         ("web_host", "server:main", "host", web, r"[A-Za-z0-9][A-Za-z0-9.-]*"),
         ("web_port", "server:main", "port", web, r"[0-9]{4,5}"),
         ("web_api_port", "server:main", "port", "webapi.conf", r"[0-9]{4,5}"),
+        ("mail_server", f"{old.framework}.mail", "smtp.server", None, r"[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?"),
         ("mail_to", mail, "default.to", None, ADDRESS),
         ("mail_from", mail, f"default.{sender}", None, ADDRESS),
     ]:

@@ -29,6 +29,8 @@ ANSWERS = [
         "datasync": True,
         "filemon": True,
         "send_mail": True,
+        "mail_server": "mail.example.com:587",
+        "mail_user": "shop",
         "mail_from": "shop@example.com",
         "mail_to": "operator@example.com",
         "alerts": "both",

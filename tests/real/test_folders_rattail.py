@@ -59,9 +59,14 @@ OTHER_DATABASE = pytest.mark.parametrize("app", ["sqlite"], indirect=True)
 def app(request, render, tmp_path_factory, mailbox):
     """A Rattail app with a product, a customer and a vendor, which sends its mail to the mailbox."""
     parts = {"datasync": True, "filemon": True, "web_api": True}
-    app = make_app(render, tmp_path_factory.mktemp("folders") / "poser", **parts, **MAIL, **KINDS["tailbone"])
-    config = app.dir / "rattail.conf"
-    config.write_text(config.read_text().replace("smtp.server = localhost", f"smtp.server = 127.0.0.1:{mailbox.port}"))
+    app = make_app(
+        render,
+        tmp_path_factory.mktemp("folders") / "poser",
+        **parts,
+        **MAIL,
+        mail_server=f"127.0.0.1:{mailbox.port}",
+        **KINDS["tailbone"],
+    )
     url = {}
     if request.param == "postgresql":
         url["DATABASE_URL"] = request.getfixturevalue("postgresql")("folders")

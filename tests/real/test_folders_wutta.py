@@ -43,9 +43,13 @@ ONE_APP = pytest.mark.parametrize("app", ["wuttaweb-sqlite"], indirect=True)
 def app(request, render, tmp_path_factory, mailbox):
     """An app which sends its mail to the mailbox."""
     kind, database = request.param.split("-")
-    app = make_app(render, tmp_path_factory.mktemp("folders") / "poser", **MAIL, **KINDS[kind])
-    config = app.dir / "wutta.conf"
-    config.write_text(config.read_text().replace("smtp.server = localhost", f"smtp.server = 127.0.0.1:{mailbox.port}"))
+    app = make_app(
+        render,
+        tmp_path_factory.mktemp("folders") / "poser",
+        **MAIL,
+        mail_server=f"127.0.0.1:{mailbox.port}",
+        **KINDS[kind],
+    )
     url = {}
     if database == "postgresql":
         url["DATABASE_URL"] = request.getfixturevalue("postgresql")(f"folders-{kind}")

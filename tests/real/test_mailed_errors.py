@@ -14,18 +14,12 @@ def includeme(config):
     config.add_route("broken", "/broken")
     config.add_view(view, route_name="broken")
 """
-# the config says port 25 of this machine, where a mail server may listen already; ours has another one
-PORT = """
-import smtplib
-smtplib.SMTP_PORT = smtplib.SMTP.default_port = {port}
-"""
 
 
 @pytest.fixture
 def failing_page(mailbox, tmp_path, monkeypatch):
     """A function that lets an app have a page /broken, and gives its status and the mails that came of it."""
     (tmp_path / "broken.py").write_text(BROKEN)
-    (tmp_path / "sitecustomize.py").write_text(PORT.format(port=mailbox.port))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
     def failing_page(app):
@@ -42,8 +36,9 @@ def failing_page(mailbox, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["tailbone", "wuttaweb"])
-def test_error_is_mailed(render, failing_page, kind, tmp_path):
-    answers = {"send_mail": True, "mail_to": OPERATOR, "mail_from": SENDER}
+def test_error_is_mailed(render, failing_page, kind, mailbox, tmp_path):
+    server = f"127.0.0.1:{mailbox.port}"
+    answers = {"send_mail": True, "mail_server": server, "mail_to": OPERATOR, "mail_from": SENDER}
     app = make_app(render, tmp_path / "poser", **answers, **KINDS[kind])
     app.setup()
     status, (mail,) = failing_page(app)

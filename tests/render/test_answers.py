@@ -75,6 +75,8 @@ BAD = {
     "services": ["", "docker", "Supervisor"],
     "service_user": ["root", "Poser", "two words", "a:b", "$(id)", "a%b", "-a", "1a", "a" * 33, "a\n", "ünï"],
     "alerts": ["", "sms", "Mail"],
+    "mail_server": ["", "two words", "http://a", "a:", "a:b", "a:1234567", "a/b", "$(id)", "a%b", "a\n", "ünï", "::1"],
+    "mail_user": ["two words", "a:b", "$(id)", "a%b", "a\n", "ünï", "a'b"],
     "mail_from": MAILS,
     "mail_to": MAILS,
     "batch_types": TYPES,

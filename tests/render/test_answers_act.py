@@ -67,17 +67,11 @@ ARRIVES = {
         "system/poser-backup.timer": ["OnCalendar=*-*-* 03:30:00 UTC"],
     }),
     "service_user": (4, {"lib": ['SERVICE_USER = "poser"']}),
-    "mail_from": (2, {
-        "rattail.conf": [
-            "default.from = shop@example.com",
-            "args = ('localhost', 'shop@example.com', ['operator@example.com'], '[poser] error')",
-        ],
-    }),
+    "mail_server": (2, {"rattail.conf": ["smtp.server = mail.example.com:587"]}),
+    "mail_user": (2, {"rattail.conf": ["smtp.username = shop"], "lib": ['MAIL_USER = "shop"']}),
+    "mail_from": (2, {"rattail.conf": ["default.from = shop@example.com"]}),
     "mail_to": (2, {
-        "rattail.conf": [
-            "default.to = operator@example.com",
-            "args = ('localhost', 'shop@example.com', ['operator@example.com'], '[poser] error')",
-        ],
+        "rattail.conf": ["default.to = operator@example.com"],
         "system/crontab": ["MAILTO=operator@example.com"],
     }),
     "batch_types": (3, {"data/batches": ["inventory", "own"]}),
@@ -109,7 +103,7 @@ SWITCHES = {
     },
     "offline_assets": {"web.conf": ["/libcache = libcache", "liburl.vue = /libcache/vue-2.6.14.min.js"]},
     "send_mail": {
-        "rattail.conf": ["send_emails = true", "keys = file, console, email", "class = handlers.SMTPHandler"],
+        "rattail.conf": ["send_emails = true"], "lib": ["SEND_MAIL = True"],
         "system/crontab": ["MAILTO=root@localhost"],
     },
     "batches": {"rattail.conf": ["batch.files = %(here)s/data/batches"], "data/batches": ["inventory"]},
@@ -139,6 +133,8 @@ GOOD = {
     "url_prefix": ["", "/a", "/a_B/c-2"],
     "domain": ["localhost", "shop-1.example.com"],
     "service_user": ["", "_poser", "www-data", "a" * 32, "rooter"],
+    "mail_server": ["localhost", "mail.example.com:587", "192.0.2.1:65535"],
+    "mail_user": ["", "poser", "first.last+tag_x-y@example.com"],
     "mail_from": ["a@b", "first.last+tag_x-y@mail.example.com"],
     "mail_to": ["a@b", "first.last+tag_x-y@mail.example.com"],
     "batch_types": [[], ["a"], ["a" * 40, "b_2"]],

@@ -96,30 +96,48 @@ def ping(name, event="", text=""):
 
 
 def mail(subject, text):
-    """Send a mail by the app's own settings, and return whether the server took it."""
+    """Send a mail about a job, and return whether the server took it."""
     if not BY_MAIL:
         return False
+    try:
+        send(subject, f"{subject[0].upper()}{subject[1:]}.\n\n{text}\n\n{APPDIR} on {socket.gethostname()}\n")
+    except Stop as stop:
+        print(stop, file=sys.stderr)
+        return False
+    return True
+
+
+def send(subject, text):
+    """Send a mail to the operator by the app's own settings; Stop if the server does not take it."""
     fw = FRAMEWORK
     message = email.message.EmailMessage()
     message["Subject"] = f"[{APP_NAME}] {subject}"
     message["From"] = setting(f"{fw}.mail:default.from", f"{fw}.email:default.sender")
     message["To"] = operator()
     message["Date"] = email.utils.localtime()
-    message.set_content(f"{subject[0].upper()}{subject[1:]}.\n\n{text}\n\n{APPDIR} on {socket.gethostname()}\n")
-    server = setting(f"{fw}.mail:smtp.server") or "localhost"
-    user, password = (setting(f"{fw}.mail:smtp.{key}") for key in ("username", "password"))
+    message.set_content(text)
+    with server() as smtp:
+        smtp.send_message(message)
+
+
+@contextlib.contextmanager
+def server():
+    """Give a connection to the mail server, with a login if it wants one; Stop if it refuses anything."""
+    name = setting(f"{FRAMEWORK}.mail:smtp.server") or "localhost"
+    user, password = (setting(f"{FRAMEWORK}.mail:smtp.{key}") for key in ("username", "password"))
+    if user and not password:
+        raise Stop(f"{name} wants a password; write it into secrets.conf, as smtp.password of [{FRAMEWORK}.mail]")
+    host, _, port = name.partition(":")
     try:
-        with (smtplib.SMTP_SSL if server.endswith(":465") else smtplib.SMTP)(server, timeout=SECONDS) as smtp:
+        with (smtplib.SMTP_SSL if port == "465" else smtplib.SMTP)(host, int(port or 25), timeout=SECONDS) as smtp:
             smtp.ehlo()
             if smtp.has_extn("starttls"):  # to whom a password goes is made sure of
                 smtp.starttls(context=ssl.create_default_context() if user else None)
             if user:
                 smtp.login(user, password)
-            smtp.send_message(message)
+            yield smtp
     except (OSError, smtplib.SMTPException) as error:
-        print(f"no mail could be sent by {server}: {without_secrets(first_line(error))}", file=sys.stderr)
-        return False
-    return True
+        raise Stop(f"no mail can be sent by {name}: {without_secrets(first_line(error))}") from None
 
 
 def without_secrets(text):
@@ -142,5 +160,8 @@ def check():
     """Return where alerts go; Stop if they cannot go there."""
     if BY_HEARTBEAT and not setting("alerts:heartbeat.url"):
         raise Stop("the heartbeat has no URL; write it into secrets.conf, as heartbeat.url of [alerts]")
+    if BY_MAIL:
+        with server():
+            pass
     places = [operator()] * BY_MAIL + ["the heartbeat URL"] * BY_HEARTBEAT
     return f"go to {' and '.join(places)}" if places else "go nowhere"

@@ -9,7 +9,7 @@ import secrets
 from urllib.parse import quote, unquote
 
 from appdir import users
-from appdir.answers import ALERTS, APP_NAME, FRAMEWORK, SESSIONS, WEB, WEB_API
+from appdir.answers import ALERTS, APP_NAME, FRAMEWORK, MAIL_USER, SESSIONS, WEB, WEB_API
 from appdir.core import APPDIR, Stop, first_line, kept, say, would, write
 
 SECRETS = APPDIR / "secrets.conf"
@@ -83,6 +83,8 @@ def wanted(ask):
         found["app:web"]["beaker.session.url"] = stores[SESSIONS]
     if ALERTS in ("heartbeat", "both"):
         found["alerts"] = {"heartbeat.url": lambda: os.environ.get("HEARTBEAT_URL", "").replace("%", "%%")}
+    if MAIL_USER:
+        found[f"{FRAMEWORK}.mail"] = {"smtp.password": lambda: os.environ.get("MAIL_PASSWORD", "").replace("%", "%%")}
     return found
 
 

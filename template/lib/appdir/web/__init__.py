@@ -6,7 +6,8 @@ from importlib import metadata
 
 from pyramid.events import NewResponse
 
-from appdir.answers import LUIGI
+from appdir import alerts
+from appdir.answers import LUIGI, SEND_MAIL
 
 REPAIRED = "0.23."  # how the versions of Tailbone begin in which the repairs were seen to be needed
 # of each framework, the policy that says who is logged in, and the database session of a thread
@@ -23,6 +24,8 @@ def includeme(config):
     from appdir.web import logins  # which needs find()
 
     logins.guard()
+    if SEND_MAIL:
+        logging.getLogger("exc_logger").addHandler(MailHandler())
     if LUIGI:
         config.include("appdir.web.scheduler")
     config.add_subscriber(tell_errors_apart, NewResponse)
@@ -34,6 +37,17 @@ def includeme(config):
             config.include("appdir.web.tailbone")
         else:
             log.warning("Tailbone %s is not %sx, so it is not repaired", version, REPAIRED)
+
+
+class MailHandler(logging.Handler):
+    """Mails each record to the operator, as the alerts of jobs are; upstream's own mails know no TLS."""
+
+    def emit(self, record):
+        """Send a record; an error of that goes where errors of logging go."""
+        try:
+            alerts.send("error", alerts.without_secrets(self.format(record)))
+        except Exception:  # the page has its answer, whatever the mail server says
+            self.handleError(record)
 
 
 def find(spec):
