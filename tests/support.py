@@ -115,7 +115,7 @@ def copy_work_tree(folder, *names):
 def release(repo, tag):
     """Commit the work tree of a template and tag it."""
     git("add", "--all", cwd=repo)
-    git("commit", "--quiet", "--message", f"Release {tag}", cwd=repo)
+    git("commit", "--quiet", "--allow-empty", "--message", f"Release {tag}", cwd=repo)
     git("tag", tag, cwd=repo)
 
 
