@@ -33,7 +33,7 @@ def shop(render):
     """A Rattail app with all daemons, of root, whose servers run as a user of their own; set up by root."""
     with open_folder() as folder:
         app = make_app(
-            render, folder / "poser", PYTHON, service_user=SERVICE_USER, datasync=True, filemon=True,
+            render, folder / "po+ser", PYTHON, app_name="poser", service_user=SERVICE_USER, datasync=True, filemon=True,
             **KINDS["tailbone"],
         )  # fmt: skip
         app.setup()
@@ -319,11 +319,16 @@ class TestSystemd:
 
     @pytest.mark.parametrize("name", RESTART)
     def test_restart_button(self, units, pid, name):
-        before = pid(name)
+        before, path = pid(name), f"{units.dir}/datasync.conf".replace("po+ser", "poser")
+        other = ["sh", "-c", "sleep 600", units.env / "bin/rattail", "-c", path, "datasync"]
+        decoy = subprocess.Popen(by(SERVICE_USER, *other))  # of an app with such a path
         web = logged_in(units)
         page = web.post(RESTART[name], {"_csrf": web.csrf_token(web.get("/"))}, Referer=web.base + "/")
         assert "has been restarted" in page.text, page.text[-3000:]
         until(lambda: pid(name) not in (None, before))
+        assert decoy.poll() is None
+        decoy.kill()
+        decoy.wait()
 
     def test_upgrade_restarts_them(self, units, run, pid):
         (units.env / "wheels").mkdir()

@@ -107,6 +107,7 @@ restore-database --ask-database PATH
 job NAME
 job-failed NAME
 stop-luigid
+stop-datasync
 call --quiet --json --preview --no-restart NAME
 """
 COMMANDS |= {line.split()[0]: [line, "", ""] for line in OTHERS.strip().splitlines()}
@@ -116,6 +117,7 @@ MODULES = {
     "restore-database": "dumps",
     "job-failed": "job",
     "stop-luigid": "luigi",
+    "stop-datasync": "datasync",
 }
 
 
