@@ -1,6 +1,7 @@
 """Overnight automation: markers by date, only failed tasks again, with and without the scheduler's server."""
 
 import contextlib
+import datetime
 import json
 import re
 import sqlite3
@@ -103,8 +104,14 @@ def test_failed_task_runs_again_and_only_it(app, kind):
 @pytest.mark.proves("luigi", "luigi/log")
 @pytest.mark.parametrize("kind", ["tailbone"], scope="module")
 def test_rattail_launches_it(app, kind):
-    """The command overnight runs the tasks of a night by Luigi's server, which records them; again, it does nothing."""
-    day = "2026-02-02"
+    """The command overnight runs the tasks of a night by Luigi's server, which records them; again, it does nothing.
+
+    It counts for check.sh as a night that overnight.sh ran.
+    """
+    day = str(datetime.date.today() - datetime.timedelta(days=1))
+    last = app.dir / "luigi/log/last-main"
+    last.unlink(missing_ok=True)
+    assert app.checks()["overnight"] == ("unknown", "main has not run yet")
     command = ["../bin/rattail", "-c", "cron.conf", "overnight", "-k", "main", "--date", day, "--wait"]
     table = app.dir / "work/csv" / TABLE[kind]
     with app.scheduler():
@@ -114,6 +121,7 @@ def test_rattail_launches_it(app, kind):
         app.run(*command)
         assert table.stat().st_mtime_ns == before
     assert len(history(app, day, "DONE")) == len(MARKERS[kind]) + 1  # and the wrapper of them all
+    assert app.checks()["overnight"] == ("ok", f"main for {day} is done")
 
 
 def test_the_scheduler_has_a_socket_and_no_port(app):

@@ -1,5 +1,6 @@
 """check.sh judges every overnight automation, and reports the worst."""
 
+import datetime
 import os
 import time
 
@@ -12,8 +13,9 @@ DAY = 86400
 
 
 @pytest.fixture
-def nights(app_dir):
+def nights(app_dir, monkeypatch):
     """A function that leaves the results of automations: (code, days since it ran), or None for one that never ran."""
+    monkeypatch.setattr(check, "night_of_rattail", lambda _: None)
 
     def nights(**results):
         for folder in ("luigitasks", "luigi/log"):
@@ -33,7 +35,7 @@ def nights(app_dir):
     [
         ({}, None, "there is none"),
         ({"a": (0, 0), "b": (0, 2)}, None, "a for 2026-01-31 is done; b for 2026-01-31 is done"),
-        ({"a": None, "b": (0, 0)}, Unknown, "a has not run by overnight.sh yet"),
+        ({"a": None, "b": (0, 0)}, Unknown, "a has not run yet"),
         ({"a": None, "b": (30, 0), "c": (0, 0)}, Stop, "b for 2026-01-31 ended with code 30"),
         ({"a": (30, 0), "b": (0, 4)}, Stop, "a for 2026-01-31 ended with code 30; .*; b ran last on "),
     ],
@@ -45,3 +47,21 @@ def test_the_worst_counts(nights, results, kind, text):
             check.check_overnight()
     else:
         assert check.check_overnight() == text
+
+
+@pytest.mark.parametrize(
+    ("result", "recorded", "status"),
+    [
+        (None, 1, "ok"),
+        (None, 5, "FAILED"),
+        ((30, 0), 1, "ok"),  # a later night
+        ((0, 5), 1, "ok"),
+        ((0, 0), 500, "ok"),  # an earlier one
+        ((30, 0), 500, "FAILED"),
+    ],
+)
+def test_nights_by_rattail_count(nights, monkeypatch, result, recorded, status):
+    day = str(datetime.date.today() - datetime.timedelta(days=recorded))
+    nights(a=result)
+    monkeypatch.setattr(check, "night_of_rattail", lambda name: {"a": day}[name])
+    assert check.last_night("a")[0] == status

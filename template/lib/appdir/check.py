@@ -13,7 +13,7 @@ import urllib.request
 
 from appdir import alerts, database, permissions, servers, users
 from appdir.answers import FILEMON, WEB
-from appdir.core import APPDIR, RESTORE, Stop, first_line, load_config, note, report, run
+from appdir.core import APPDIR, FRAMEWORK, RESTORE, Stop, first_line, load_config, note, report, run
 from appdir.git import environment
 from appdir.repository import STATE
 
@@ -101,17 +101,27 @@ def check_overnight():
 
 def last_night(name):
     """Return the status of an overnight automation, and a line about its last run."""
-    last = APPDIR / f"luigi/log/last-{name}"
-    if not last.exists():
-        return "unknown", f"{name} has not run by overnight.sh yet"
-    day, code = last.read_text().split()
+    last, recorded = APPDIR / f"luigi/log/last-{name}", night_of_rattail(name)
+    day, code = last.read_text().split() if last.exists() else ("", "")
+    if recorded and recorded >= day:  # a later night, or the same, went well
+        day, code, ran = recorded, "0", datetime.date.fromisoformat(recorded) + datetime.timedelta(days=1)
+    elif last.exists():
+        ran = datetime.date.fromtimestamp(last.stat().st_mtime)  # its date may be an older one that was made up for
+    else:
+        return "unknown", f"{name} has not run yet"
     if code != "0":
         again = f"see luigi/log/luigi.log, then run ./overnight.sh {name} {day}"
         return "FAILED", f"{name} for {day} ended with code {code}; {again}"
-    ran = datetime.date.fromtimestamp(last.stat().st_mtime)  # its date may be an older one that was made up for
     if (age := (datetime.date.today() - ran).days) > 2:
         return "FAILED", f"{name} ran last on {ran}, {age} days ago; is cron or its timer on?"
     return "ok", f"{name} for {day} is done"
+
+
+def night_of_rattail(name):
+    """Return the date, as text, of the last night that Rattail's own command ran and recorded, or None."""
+    if FRAMEWORK != "rattail":
+        return None
+    return load_config().get("rattail.luigi", f"overnight.task.{name}.last_date", usedb=True)
 
 
 def check_backup():
