@@ -92,7 +92,7 @@ def test_failed_task_runs_again_and_only_it(app, kind):
         assert "luigi.log" in failed.stdout
         assert markers(app, day) == MARKERS[kind] - {last}
         times = {path: path.stat().st_mtime_ns for path in (app.dir / "luigi/2026/02/01").iterdir()}
-        app.run("./overnight.sh", "--quiet", "main", day)
+        assert app.run("./overnight.sh", "--quiet", "main", day).stdout == ""
         assert markers(app, day) == MARKERS[kind]
         assert {path: path.stat().st_mtime_ns for path in times} == times
     assert len(history(app, day, "FAILED")) == 1
@@ -115,7 +115,7 @@ def test_rattail_launches_it(app, kind):
     command = ["../bin/rattail", "-c", "cron.conf", "overnight", "-k", "main", "--date", day, "--wait"]
     table = app.dir / "work/csv" / TABLE[kind]
     with app.scheduler():
-        app.run(*command)
+        assert "WARN" not in app.run(*command).stdout
         assert markers(app, day) == MARKERS[kind]
         before = table.stat().st_mtime_ns
         app.run(*command)

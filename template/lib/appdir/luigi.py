@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import struct
+from urllib.parse import quote
 
 from appdir.core import APPDIR, Stop
 
@@ -24,6 +25,11 @@ def connect():
     finally:
         os.close(folder)
     return client
+
+
+def address():
+    """Return the scheduler's address with its whole path: Rattail's tasks leave the folder luigi while they run."""
+    return f"http+unix://{quote(str(APPDIR / 'luigi/luigid.sock'), safe='')}"
 
 
 def is_up():

@@ -22,11 +22,12 @@ def main(options):
     except ValueError:
         raise Stop(f"'{day}' is not a date such as 2026-01-31", 2) from None
     become_owner("log")  # else root would own logs and markers
-    scheduler = [] if luigi.is_up() else ["--local-scheduler"]
+    scheduler = ["--scheduler-url", luigi.address()] if luigi.is_up() else ["--local-scheduler"]
     # upstream's warnings would be mailed by cron
     environment = os.environ | {"PYTHONPATH": str(APPDIR), "PYTHONWARNINGS": "ignore"}
     command = [ENV / "bin/luigi", "--module", f"luigitasks.overnight_{name}", "Overnight", "--date", day, *scheduler]
     quiet = {"capture_output": False, "stdout": subprocess.DEVNULL}
+    kept("overnight", f"running {name} for {day}; luigi/log/luigi.log tells more")
     code = run(*command, cwd=APPDIR / "luigi", env=environment, **quiet).returncode
     (APPDIR / f"luigi/log/last-{name}").write_text(f"{day} {code}\n")
     if code:
