@@ -85,6 +85,7 @@ def take(options):
     tag = f"run-{NOW:%Y%m%dT%H%M%S}-{os.getpid()}"
     python = "# Python {}.{}\n".format(*sys.version_info)
     write(STATE / "requirements.txt", f"{python}{packages.freeze()}".encode(), 0o600)
+    kept("backup", "copying databases")
     try:
         found = run_as_owner("data", copy_databases)
         if found["has_dump"]:
@@ -93,6 +94,7 @@ def take(options):
         summary = save_files(tag, vars(options)["with"], found["copied"])
     finally:
         run_as_owner("data", drop_copies)
+    kept("backup", "checking the repository")
     repository.forget(tag)
     restic("check", "--quiet", f"--read-data-subset={NOW.toordinal() % PARTS + 1}/{PARTS}")
     size, new = (f"{summary[key] / 1e6:.1f} MB" for key in ("total_bytes_processed", "data_added"))

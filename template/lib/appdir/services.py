@@ -8,7 +8,7 @@ from pathlib import Path
 
 from appdir import check, servers
 from appdir.answers import APP_NAME, SERVICE_USER, SERVICES
-from appdir.core import APPDIR, ENV, Stop, reason, report, run, say
+from appdir.core import APPDIR, ENV, Stop, kept, reason, report, run, say
 from appdir.users import may_become, require_owner, service_user, start_as
 
 UNITS = Path("/etc/systemd/system")
@@ -67,6 +67,7 @@ def renew():
         if os.geteuid() != 0:
             say("services", how.replace(f"{APPDIR}", f"sudo {APPDIR}").replace("restart", "install"))
             return
+        kept("services", "restarting")
         install(True)
     elif SERVICES == "supervisor":
         if not may_become(service_user()):
@@ -74,6 +75,7 @@ def renew():
             return
         if not is_supervised():
             return
+        kept("services", "restarting")
         supervise("restart")
     else:
         return

@@ -113,6 +113,7 @@ def plan_update(ours, options):
     base = rendering.base(ours, options.template)
     if not report.preview:
         rendering.keep(base)  # the new one is kept once it comes in
+    kept("update", f"rendering {ref or 'the newest version'}")
     new = rendering.render(address, ref, answers, options.data)
     old, version = rendering.version_of(ours), rendering.version_of(new)
     step = version if old == version else f"{old} -> {version}"

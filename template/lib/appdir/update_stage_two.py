@@ -106,6 +106,7 @@ class Update:
             if wanted:
                 packages.go_back_to(wanted, self.work)
             packages.install_missing(files)
+        kept("update", "looking whether every config loads and the app can be built")
         for command in ("secrets", "check-app"):
             found = env.result(command, APPDIR=str(self.app), APPDIR_ENV=str(ENV))
             if not found["ok"]:

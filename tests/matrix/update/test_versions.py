@@ -20,7 +20,9 @@ def test_edit_follows_a_renamed_file(at, newer):
     app = at(newer(rename_config))
     for name in ("quiet.conf", "cron.conf"):
         edit(app, name)
-    app.run("./update.sh")
+    phases = app.run("./update.sh").stdout.splitlines()[:2]
+    assert phases[0] == "update      rendering v1.1.0"
+    assert phases[1].startswith("update      looking whether ")
     assert is_new(app)
     for name in ("hushed.conf", "config/cron.conf"):
         assert (app.dir / name).read_text().endswith("# mine\n")
