@@ -1,7 +1,10 @@
 """What another user's process answers reaches us whole, whatever it prints and leaves running."""
 
 import json
+import signal
+import subprocess
 import sys
+import time
 
 import pytest
 from appdir import call
@@ -62,3 +65,24 @@ def test_other_errors_end_with_code_1():
     with pytest.raises(Stop, match=r"^ValueError: no such table") as stopped:
         call.value_of(call.answer_of(fail, ()))
     assert stopped.value.code == 1
+
+
+def as_other(script):
+    """Return the start of a command that runs a shell script in place of the rest, but for pkill."""
+    return ["setsid", "--wait", "sh", "-c", f'[ "$1" != pkill ] || exec "$@"\n{script}', "sh"]
+
+
+def test_command_runs_once_more_and_ends_as_that_ends(capfd):
+    assert call.again(as_other("echo out; echo error >&2; exit 3")) == 3
+    assert capfd.readouterr() == ("out\n", "error\n")
+
+
+@pytest.mark.parametrize("function", ["again", "elsewhere"])
+def test_interrupt_ends_what_another_user_does(function):
+    signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    begin = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        getattr(call, function)(as_other("sleep 61"), *([list, ()] if function == "elsewhere" else []))
+    assert time.monotonic() - begin < 30
+    assert subprocess.run(["pgrep", "--full", "^sleep 61"]).returncode == 1
