@@ -16,7 +16,6 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from appdir import core
-from appdir.answers import FILEMON, WEB
 from appdir.core import APPDIR, ENV, PYTHON, Stop, kept, reason, run, say, would, write
 
 FILES = ("requirements.txt", "local-requirements.txt")  # the template's, and yours
@@ -166,10 +165,10 @@ def install_missing(files=None):
 
 
 def let_app_import_lib():
-    """Let the env's Python find lib/, which web.conf and filemon.conf name; the path is relative, for a move."""
+    """Let the env's Python find lib/, which configs and tasks name; the path is relative, for a move."""
     path = Path(sysconfig.get_path("purelib"), "appdir.pth")
     line = os.path.relpath(os.path.realpath(APPDIR / "lib"), os.path.realpath(path.parent))
-    if (WEB or FILEMON) and not (path.exists() and path.read_text().strip() == line):
+    if not (path.exists() and path.read_text().strip() == line):
         would("packages", f"create {path}")
         write(path, f"{line}\n".encode(), 0o644)
         say("packages", f"{path.name} created in the env, so that the app finds lib/")
