@@ -31,6 +31,7 @@ ANSWERS = [
         "send_mail": True,
         "mail_server": "mail.example.com:587",
         "mail_user": "shop",
+        "mail_tls": False,
         "mail_from": "shop@example.com",
         "mail_to": "operator@example.com",
         "alerts": "both",

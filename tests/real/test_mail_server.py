@@ -18,7 +18,7 @@ LOGIN = ("shop@example.com", "se/same 100%")
 @pytest.fixture(scope="module", params=["tailbone", "wuttaweb"])
 def app(request, render, tmp_path_factory):
     """An app of each framework whose mail server wants a login."""
-    answers = {"mail_server": f"localhost:{free_port()}", "mail_user": LOGIN[0], "send_mail": True}
+    answers = {"mail_server": f"localhost:{free_port()}", "mail_user": LOGIN[0], "mail_tls": False, "send_mail": True}
     app = make_app(render, tmp_path_factory.mktemp("mail") / "poser", **answers, **KINDS[request.param])
     app.setup(MAIL_PASSWORD=LOGIN[1])
     app.framework = KINDS[request.param]["framework"]
@@ -91,6 +91,24 @@ def test_tls(app, server, tmp_path):
     assert (mailbox.messages, alerts(app)[0]) == ([], "FAILED")
     assert job_fails(app, SSL_CERT_FILE=str(certificate)) == ""
     assert [mail["Subject"] for mail in mailbox.messages] == ["[poser] backup ended with exit code 1"]
+
+
+def test_tls_is_demanded(app, server):
+    """Nothing goes to a server that offers no TLS, as one seems to whose offer somebody between took away."""
+    answers = app.dir / "lib/appdir/answers.py"
+    text = answers.read_text()
+    changed = text.replace("MAIL_TLS = False", "MAIL_TLS = True")
+    assert changed != text
+    mailbox = server(auth_require_tls=False)
+    try:
+        answers.write_text(changed)
+        assert "it offers no TLS, which the answer to mail_tls demands" in job_fails(app)
+        assert alerts(app)[0] == "FAILED"
+    finally:
+        answers.write_text(text)
+    assert mailbox.messages == []
+    assert job_fails(app) == ""
+    assert len(mailbox.messages) == 1
 
 
 def test_nobody_listens(app):

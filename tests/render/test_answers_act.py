@@ -106,6 +106,7 @@ SWITCHES = {
         "rattail.conf": ["send_emails = true"], "lib": ["SEND_MAIL = True"],
         "system/crontab": ["MAILTO=root@localhost"],
     },
+    "mail_tls": {"lib": ["MAIL_TLS = True"]},
     "batches": {"rattail.conf": ["batch.files = %(here)s/data/batches"], "data/batches": ["inventory"]},
     "exports": {"rattail.conf": ["export.files = %(here)s/data/exports"], "data/exports": ["report_output"]},
     "uploads": {"data": ["uploads"]},

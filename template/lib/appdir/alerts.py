@@ -19,7 +19,7 @@ import time
 import urllib.request
 from urllib.parse import unquote
 
-from appdir.answers import ALERTS, APP_NAME
+from appdir.answers import ALERTS, APP_NAME, MAIL_TLS
 from appdir.core import APPDIR, CORE_CONFIG, FRAMEWORK, Stop, first_line
 from appdir.repository import STATE
 
@@ -132,7 +132,9 @@ def server():
         with (smtplib.SMTP_SSL if port == "465" else smtplib.SMTP)(host, int(port or 25), timeout=SECONDS) as smtp:
             smtp.ehlo()
             if smtp.has_extn("starttls"):  # to whom a password goes is made sure of
-                smtp.starttls(context=ssl.create_default_context() if user else None)
+                smtp.starttls(context=ssl.create_default_context() if user or MAIL_TLS else None)
+            elif MAIL_TLS and port != "465":  # somebody between may have taken the offer away
+                raise smtplib.SMTPNotSupportedError("it offers no TLS, which the answer to mail_tls demands")
             if user:
                 smtp.login(user, password)
             yield smtp
