@@ -71,6 +71,12 @@ def test_report_into_a_full_disk(monkeypatch):
         assert Report().end(Stop("", 3)) == 3
 
 
+def test_what_we_run_cannot_read_from_our_terminal():
+    """Another user could keep that file, and use the terminal as we do."""
+    shown = core.run("readlink", "/proc/self/fd/0", cwd="/").stdout
+    assert (shown, core.run("cat", cwd="/", input="text").stdout) == ("/dev/null\n", "text")
+
+
 def test_what_we_run_holds_the_lock(app_dir):
     core.lock()
     assert f"{app_dir}\n" in core.run("sh", "-c", "for one in /proc/$$/fd/*; do readlink $one; done").stdout

@@ -45,6 +45,16 @@ def test_another_user_gets_neither_secrets_nor_a_terminal():
     assert ("'HOME'" in shown, shown.endswith(" True True\n")) == (True, True)
 
 
+def test_environment_is_clean_before_a_process_is_his(tmp_path):
+    """Whose process it is can read its environment: so what makes it his has none of root's any more."""
+    require(os.geteuid() == 0, "root, to run as other users", "sudo")
+    (tmp_path / "setpriv").write_text("#!/bin/sh\nenv\n")
+    (tmp_path / "setpriv").chmod(0o755)
+    with patch.dict(os.environ, {"PATH": f"{tmp_path}:{os.environ['PATH']}", "RESTIC_PASSWORD": "x"}):
+        shown = subprocess.check_output([*users.start_as(users.pwd.getpwnam("nobody")), "true"], text=True, cwd="/")
+    assert ("PATH=" in shown, "RESTIC_PASSWORD" in shown) == (True, False)
+
+
 @pytest.mark.parametrize("is_live", [True, False])
 def test_folders_of_an_app_dir_laid_out_are_those_of_the_live_one(app_dir, tmp_path, monkeypatch, is_live):
     require(os.geteuid() == 0, "root, to give files away", "sudo")

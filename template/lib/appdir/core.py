@@ -97,8 +97,13 @@ def lock(path=APPDIR, what="update, upgrade or backup"):
 
 
 def run(*command, cwd=APPDIR, **options):
-    """Run a command to its end and return the process, with its output as text; it holds our lock, too."""
+    """Run a command to its end and return the process, with its output as text; it holds our lock, too.
+
+    Only one whose output goes to our terminal may read from it.
+    """
     options = {"capture_output": True, "text": True, "errors": "surrogateescape", "close_fds": False} | options
+    if options["capture_output"] and "input" not in options:
+        options = {"stdin": subprocess.DEVNULL} | options
     return subprocess.run(list(map(str, command)), cwd=cwd, **options)
 
 

@@ -15,9 +15,10 @@ import shutil
 import sys
 from pathlib import Path
 
-from appdir import bring_in, env, packages, rendering, services
+from appdir import bring_in, env, packages, rendering, services, users
 from appdir.core import APPDIR, ENV, Stop, kept, note, report, run, say, write
 from appdir.git import alone, attempt, git, head, settle_identity
+from appdir.permissions import WRITTEN
 
 
 def main(options):
@@ -164,9 +165,10 @@ class Update:
         if not is_in:
             if head() != self.plan["head"]:
                 raise Stop("somebody committed while an update came in; ./update.sh --abort undoes what has come in")
-            for folder in self.new_folders():
-                (APPDIR / folder).mkdir(parents=True, exist_ok=True)
-                (APPDIR / folder / ".gitkeep").touch()
+            folders = self.new_folders()
+            his = [name for name in folders if (top := Path(name).parts[0]) in WRITTEN and (APPDIR / top).exists()]
+            users.run_as_owner("data", bring_in.make_folders, his)
+            bring_in.make_folders([name for name in folders if name not in his])
             bring_in.apply(self.old, new)
             move_head(commit)
         found = bring_in.changes(self.old, new)

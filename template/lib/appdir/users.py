@@ -65,14 +65,14 @@ def start_as(owner):
     """
     if os.geteuid() == owner.pw_uid:
         return []
-    if os.geteuid() == 0:
-        groups = "--clear-groups" if owner.pw_name.startswith("#") else "--init-groups"
-        start = ["setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", groups, "--pdeathsig=TERM"]
-    else:
-        start = ["sudo", "-n", "-u", owner.pw_name, "--"]
-        require_sudo(owner.pw_name)
     kept = [f"{name}={value}" for name, value in os.environ.items() if name in PASSED or name.startswith("LC_")]
-    return ["setsid", "--wait", *start, "env", "-i", f"HOME={owner.pw_dir}", *kept]
+    clean = ["env", "-i", f"HOME={owner.pw_dir}", *kept]
+    if os.geteuid() == 0:  # the environment is clean before the process is his, who can read it
+        groups = "--clear-groups" if owner.pw_name.startswith("#") else "--init-groups"
+        ids = [f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", groups]
+        return ["setsid", "--wait", *clean, "setpriv", *ids, "--pdeathsig=TERM"]
+    require_sudo(owner.pw_name)
+    return ["setsid", "--wait", "sudo", "-n", "-u", owner.pw_name, "--", *clean]
 
 
 @functools.cache
