@@ -29,6 +29,18 @@ def test_answer_and_what_was_printed(capsys):
     assert sorted(capsys.readouterr().out.split()) == ["one", "two"]
 
 
+def test_nothing_that_steers_a_terminal_is_printed(capsys):
+    call.elsewhere(start(f"print('\\x1b[2Jred\\x9b3m \\tä')\n{said({'value': 1})}"), list, ())
+    assert capsys.readouterr().out == "[2Jred3m \tä\n"
+
+
+def test_output_without_end_is_bounded(capsys, monkeypatch):
+    monkeypatch.setattr(call, "MOST", 1000)
+    with pytest.raises(Stop) as stopped:
+        call.elsewhere(start("print('so it is ' * 100_000)"), list, ())
+    assert len(str(stopped.value)) < 2000
+
+
 def test_what_it_left_running_does_not_hold_us():
     left = f"subprocess.Popen(['sleep', '60'])\n{said({'value': 1})}"
     assert call.elsewhere(start(left), list, ()) == 1

@@ -2,6 +2,7 @@
 
 import configparser
 import json
+import os
 import subprocess
 import sys
 
@@ -73,7 +74,14 @@ def test_report_into_a_full_disk(monkeypatch):
 
 def test_what_we_run_cannot_read_from_our_terminal():
     """Another user could keep that file, and use the terminal as we do."""
-    shown = core.run("readlink", "/proc/self/fd/0", cwd="/").stdout
+    ours, (end, other) = os.dup(0), os.pipe()
+    try:
+        os.dup2(end, 0)
+        shown = core.run("readlink", "/proc/self/fd/0", cwd="/").stdout
+    finally:
+        os.dup2(ours, 0)
+        for handle in (ours, end, other):
+            os.close(handle)
     assert (shown, core.run("cat", cwd="/", input="text").stdout) == ("/dev/null\n", "text")
 
 

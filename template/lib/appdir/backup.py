@@ -205,7 +205,8 @@ def save_files(tag, wanted, copied):
         patterns += [f"{folder}/*", f"!{folder}/.gitkeep"]
         for path in folder.glob("*/.gitkeep"):
             patterns += [f"!{path.parent}", f"{path.parent}/*", f"!{path}"]
-    patterns += [f"{saved_files.target(name)}{end}" for name in copied for end in ("", "-journal", "-shm", "-wal")]
+    for path in map(saved_files.place_of_database, copied):
+        patterns += [f"{path}{end}" for end in ("", "-journal", "-shm", "-wal")]
     loud = sys.stdout.isatty() and not (report.quiet or report.json)
     options = [*(f"--exclude={pattern}" for pattern in patterns), *([] if loud else ["--quiet"])]
     with tempfile.TemporaryFile("w+") as errors:

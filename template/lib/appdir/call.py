@@ -3,12 +3,15 @@
 import contextlib
 import importlib
 import json
+import re
 import subprocess
 import sys
 
 from appdir.core import FLAGS, LIB, Stop, reason, report, run, stop_of
 
 ANSWER = "\0"  # how the line begins that is the answer; all others are for people
+MOST = 10_000_000  # characters of one line
+CONTROL = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f]")  # what could steer a terminal
 
 
 def answer_of(function, args):
@@ -45,12 +48,12 @@ def elsewhere(start, function, args):
         try:
             with contextlib.suppress(BrokenPipeError), child.stdin:
                 json.dump([report.command, args], child.stdin)
-            for line in child.stdout:
+            while line := child.stdout.readline(MOST):
                 if line.startswith(ANSWER):
                     answer = json.loads(line[1:])
                     break  # what he left running may still hold the pipe
-                said += line
-                print(line, end="", flush=True)
+                said = (said + line)[-1000:]
+                print(CONTROL.sub("", line), end="", flush=True)
         except BaseException:
             end(start, child)
             raise

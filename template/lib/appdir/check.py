@@ -78,7 +78,7 @@ def check_web():
     address = f"http://{where['host']}:{where['port']}/login"
     try:
         with urllib.request.urlopen(address, timeout=10) as answer:
-            page = answer.read()
+            page = answer.read(1_000_000)  # of the service user's, who may go on for ever
     except OSError as error:
         raise Stop(f"{address}: {error}; see log/web.log, and start the app") from error
     if b'name="username"' not in page:  # upstream answers errors with status 200, too

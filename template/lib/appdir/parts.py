@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 from appdir import database, dumps, repository, services
-from appdir.answers import APP_NAME
+from appdir.answers import APP_NAME, SERVICE_USER
 from appdir.core import APPDIR, Stop, lock, note, reason, say
-from appdir.permissions import CONFIG_INSIDE, WRITTEN
+from appdir.permissions import is_his
 from appdir.restore import COPIES, copies_in
 from appdir.users import run_as_owner
 
@@ -29,7 +29,10 @@ def main(name, snapshot):
     chosen = max(found, key=lambda one: one["time"])
     url = dumps.app_url() if name == "database" else None
     if url is None or dumps.backend(url) == "sqlite":
-        kept = bring(Path(url.database).relative_to(APPDIR) if url else Path(name), chosen["id"], before)
+        path = Path(url.database).relative_to(APPDIR) if url else Path(name)
+        if url and SERVICE_USER and not is_his(path):
+            raise Stop(f"{path} is no place for a database: the servers cannot write there; move it into data/")
+        kept = bring(path, chosen["id"], before)
     else:
         kept = load(url, chosen, before)
     note(snapshot=chosen["short_id"], kept=str(kept or ""))
@@ -48,7 +51,7 @@ def bring(name, snapshot, before):
     if name.is_absolute() or ".." in name.parts or live == APPDIR:
         raise Stop(f"{name} is not a path in the app dir; name one, such as data/batches")
     # his folder, in which he may have led any path elsewhere
-    is_written = name.parts[0] in WRITTEN and len(name.parts) > 1 and name.as_posix() not in CONFIG_INSIDE
+    is_written = is_his(name)
     draft = repository.STATE / "restoring"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700, parents=True)

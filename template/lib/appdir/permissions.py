@@ -25,6 +25,13 @@ CONFIG_INSIDE = ("luigi/luigi.cfg", "luigi/logging.conf")
 SHARED = ("data", "log", "luigi", "luigi/log", "data/upgrades")  # root's hand leaves files in these
 
 
+def is_his(name):
+    """Return whether a path in the app dir is in the service user's folders, and no config."""
+    path = Path(name)
+    is_below = len(path.parts) > 1 and path.parts[0] in WRITTEN and ".." not in path.parts
+    return is_below and path.as_posix() not in CONFIG_INSIDE
+
+
 def places():
     """Yield each path to look at, whether the app writes it, and the mode that it may have at most.
 
@@ -65,7 +72,7 @@ def unreachable():
 
 
 def wrong():
-    """Return (path, user id, group id, mode) as it should be of all that is wrong; Stop names a missing user."""
+    """Return (path, user id, group id, mode, what it is now) of all that is wrong; Stop names a missing user."""
     deployer, server = APPDIR.stat().st_uid, service_user()
     found = []
     for path, is_written, most in places():
@@ -90,12 +97,12 @@ def wrong():
                 mode |= stat.S_ISVTX | (mode & 0o700) >> 3
         mode &= most | (0 if is_file else 0o3000)
         if (owner, group, mode) != (now.st_uid, now.st_gid, stat.S_IMODE(now.st_mode)):
-            found.append((path, owner, group, mode))
+            found.append((path, owner, group, mode, now))
     return found
 
 
-def change(path, owner, group, mode):
-    """Give a path its owner, group and mode, whatever link the app may put in its place meanwhile.
+def change(path, owner, group, mode, seen):
+    """Give a path its owner, group and mode, if it still is what was `seen`, whatever the app puts there meanwhile.
 
     A folder that changes hands does so with all in it, itself last.
     """
@@ -106,8 +113,11 @@ def change(path, owner, group, mode):
         for number, name in enumerate(path.relative_to(APPDIR).parts if inside else ()):
             at = os.open(name, os.O_PATH | (os.O_NOFOLLOW if number else 0), dir_fd=at)
             opened.callback(os.close, at)
-        handle = f"/proc/self/fd/{at}"
-        if path.is_dir() and path.stat().st_uid != owner:
+        handle, now = f"/proc/self/fd/{at}", os.fstat(at)
+        is_linked = stat.S_ISREG(now.st_mode) and now.st_nlink != seen.st_nlink
+        if is_linked or (now.st_dev, now.st_ino) != (seen.st_dev, seen.st_ino):
+            return  # the next run looks at it again
+        if stat.S_ISDIR(now.st_mode) and now.st_uid != owner:
             for _, folders, names, at in os.fwalk(f"{handle}/.", topdown=False):
                 for name in folders + names:
                     os.chown(name, owner, group, dir_fd=at, follow_symlinks=False)
@@ -118,8 +128,7 @@ def change(path, owner, group, mode):
 def summary(found):
     """Return one line about what wrong() found."""
     lines = []
-    for path, owner, group, mode in found[:3]:
-        now = path.stat()
+    for path, owner, group, mode, now in found[:3]:
         if now.st_uid != owner:
             words = f"belongs to {user(now.st_uid).pw_name}, not to {user(owner).pw_name}"
         elif now.st_gid != group:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from appdir.answers import APP_NAME, SERVICE_USER
 from appdir.core import FLAGS, Stop, lock, machine, run, say
-from appdir.permissions import WRITTEN
+from appdir.permissions import is_his
 from appdir.repository import STATE, restic
 
 COPIES = Path("data/backup/sqlite")
@@ -71,7 +71,7 @@ def copies_in(app):
         return []
     found = [Path(top, name) for top, _, names in os.walk(app / COPIES) for name in names]
     names = [path.relative_to(app / COPIES) for path in found if path.is_file() and not path.is_symlink()]
-    return [name for name in names if name.parts[0] in WRITTEN or not SERVICE_USER]
+    return [name for name in names if is_his(name) or not SERVICE_USER]
 
 
 def is_inside(app, name):

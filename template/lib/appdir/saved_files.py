@@ -10,7 +10,7 @@ from pathlib import Path
 
 from appdir.answers import APP_NAME
 from appdir.core import APPDIR, Stop
-from appdir.permissions import WRITTEN
+from appdir.permissions import WRITTEN, is_his
 from appdir.repository import UNPROVEN, restic
 from appdir.users import is_apart, service_user
 
@@ -38,6 +38,13 @@ def target(name):
     top, _, rest = name.partition("/")
     path = (APPDIR / top).resolve() / rest
     return path if "/" in rest else end_of(path) or path
+
+
+def place_of_database(name):
+    """Return the pattern that keeps a database out of the backup, which has a copy; Stop if he names anything else."""
+    if is_apart() and not is_his(name):
+        raise Stop(f"the app says that its database is {name}, which is not in a folder of the servers, such as data")
+    return re.sub(r"[][*?\\]", r"\\\g<0>", str(target(name)))
 
 
 def links(out):
