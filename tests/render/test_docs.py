@@ -260,3 +260,10 @@ def test_plain_words():
     command = ["git", "grep", "-nIiE", pattern, "--", ".", ":!tests/render/test_docs.py"]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert found.returncode == 1, found.stdout + found.stderr
+
+
+def test_security_page_says_who_runs_each_command(app):
+    text = (ROOT / "docs/security.md").read_text()
+    rows = re.findall(r"^\| (`[^|]*) \| ([^|]+) \| [^|]+ \|$", text.partition("| command |")[2], re.MULTILINE)
+    named = {name for commands, _ in rows for name in re.findall(r"`(\w+\.sh)", commands)}
+    assert named == {path.name for path in app.glob("*.sh")}
